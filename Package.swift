@@ -1,0 +1,71 @@
+// swift-tools-version: 6.2
+import PackageDescription
+
+/// Every target: Swift 6 language mode, strict memory safety.
+let strict: [SwiftSetting] = [.swiftLanguageMode(.v6), .strictMemorySafety()]
+
+let package = Package(
+    name: "patrol",
+    products: [.executable(name: "patrol", targets: ["patrol"])],
+    dependencies: [
+        .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
+        .package(url: "https://github.com/apple/swift-log", from: "1.16.2"),
+        .package(url: "https://github.com/groue/GRDB.swift", from: "7.10.0"),
+        .package(url: "https://github.com/hummingbird-project/hummingbird", from: "2.28.1"),
+        .package(url: "https://github.com/jpsim/Yams", from: "6.2.2"),
+        .package(url: "https://github.com/swift-server/swift-service-lifecycle", from: "2.13.0"),
+    ],
+    targets: [
+        .systemLibrary(name: "CMosquitto", pkgConfig: "libmosquitto", providers: [.apt(["libmosquitto-dev"])]),
+        .target(name: "Telemetry", swiftSettings: strict),
+        .target(name: "Ring", swiftSettings: strict),
+        .target(name: "Mosquitto", dependencies: ["CMosquitto"], swiftSettings: strict),
+        .target(name: "Ingest", dependencies: ["Telemetry", "Ring"], swiftSettings: strict),
+        .target(name: "Rules", dependencies: ["Telemetry"], swiftSettings: strict),
+        .target(name: "Rollups", dependencies: ["Telemetry"], swiftSettings: strict),
+        .target(
+            name: "Store",
+            dependencies: [
+                "Telemetry",
+                .product(name: "GRDB", package: "GRDB.swift"),
+                .product(name: "GRDBSQLite", package: "GRDB.swift"),
+            ],
+            swiftSettings: strict),
+        .target(name: "Dispatching", dependencies: ["Telemetry"], swiftSettings: strict),
+        .target(name: "Delivery", dependencies: ["Telemetry", "Mosquitto"], swiftSettings: strict),
+        .target(
+            name: "Settings",
+            dependencies: ["Telemetry", "Rules", .product(name: "Yams", package: "Yams")],
+            swiftSettings: strict),
+        .target(
+            name: "API",
+            dependencies: [
+                "Telemetry", "Store",
+                .product(name: "Hummingbird", package: "hummingbird"),
+            ],
+            swiftSettings: strict),
+        .target(
+            name: "Pipeline",
+            dependencies: [
+                "Telemetry", "Ring", "Mosquitto", "Ingest", "Rules", "Rollups", "Store", "Dispatching", "Delivery",
+                "Settings",
+                .product(name: "Logging", package: "swift-log"),
+                .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
+            ],
+            swiftSettings: strict),
+        .target(
+            name: "Simulation", dependencies: ["Telemetry", "Ingest", "Mosquitto"], swiftSettings: strict),
+        .executableTarget(
+            name: "patrol",
+            dependencies: [
+                "Pipeline", "Simulation",
+                .product(name: "ArgumentParser", package: "swift-argument-parser"),
+            ],
+            swiftSettings: strict),
+        .testTarget(name: "TelemetryTests", dependencies: ["Telemetry"]),
+        .testTarget(name: "RingTests", dependencies: ["Ring"]),
+        .testTarget(name: "RulesTests", dependencies: ["Rules", "Telemetry"]),
+        .testTarget(name: "RollupsTests", dependencies: ["Rollups", "Telemetry"]),
+        .executableTarget(name: "ring-stress", dependencies: ["Ring"], path: "Tests/RingStress"),
+    ]
+)

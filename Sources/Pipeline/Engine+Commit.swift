@@ -1,0 +1,153 @@
+import Rollups
+import Rules
+import Store
+import Telemetry
+
+/// What a committed batch hands to those who publish.
+struct Committed {
+    var events: [OutboxRow] = []
+    var rejects: [RejectRow] = []
+}
+
+extension Engine {
+    /// Writes the batch at hand in one transaction and commits it. On an error nothing is written, and the engine must
+    /// be made afresh from the store: its state is ahead of it.
+    /// - Parameters:
+    ///   - flushesMinutes: also the open minutes become visible.
+    ///   - now: the server's clock.
+    ///   - delivered: what outlets have delivered since, by name.
+    func commit(
+        flushesMinutes: Bool, now: Timestamp, delivered: [(outlet: String, sequence: Int64)] = []
+    ) throws(StoreError) -> Committed {
+        if let error = failure.error { throw error }
+        var result = Committed()
+        try store.begin()
+        for device in newDevices { try store.write(device: device, registeredAt: now) }
+        try store.writeSegments(into: stored)
+        try store.insertReadings()
+        try writeMinutes(includingNewest: flushesMinutes)
+        if flushesMinutes { state.minutesInput = state.input }
+        try writeAlerts(into: &result)
+        for reject in rejects { try store.write(reject: reject) }
+        for (outlet, sequence) in delivered { try store.write(outlet: outlet, delivered: sequence) }
+        try writeCounts()
+        if state.input - state.checkpointInput >= options.checkpointReadings {
+            try table.writeChanged(to: store)
+            state.checkpointInput = state.input
+        }
+        try store.write(engine: state)
+        try store.commit()
+        result.rejects = rejects
+        endBatch()
+        return result
+    }
+
+    /// At a clean end: everything that a start would otherwise rebuild.
+    func checkpoint() throws(StoreError) {
+        try store.begin()
+        try table.writeChanged(to: store)
+        state.checkpointInput = state.input
+        try store.write(engine: state)
+        try store.commit()
+    }
+
+    private func endBatch() {
+        minutes.committed()
+        rejects.removeAll(keepingCapacity: true)
+        newDevices.removeAll(keepingCapacity: true)
+        for batch in store.batches { batch.removeAll() }
+        batchNumber &+= 1
+    }
+
+    private func writeMinutes(includingNewest: Bool) throws(StoreError) {
+        do {
+            try minutes.flush(includingNewest: includingNewest) { row in
+                try store.writeMinute(
+                    device: row.device, bucket: row.bucket, leq: row.leq, lmax: row.lmax, lmin: row.lmin, l5: row.l5,
+                    l10: row.l10, l50: row.l50, l90: row.l90, l95: row.l95, coverage: row.coverage,
+                    samples: row.samples)
+            }
+        } catch let error as StoreError {
+            throw error
+        } catch {
+            preconditionFailure("the store throws StoreError only: \(error)")
+        }
+    }
+
+    private func writeCounts() throws(StoreError) {
+        for kind in Kind.allCases {
+            counts[Int(kind.rawValue)].stored += Int64(batch(kind).count)
+        }
+        for index in counts.indices {
+            counts[index].received =
+                counts[index].stored + counts[index].duplicate + counts[index].rejected + counts[index].dropped
+            if counts[index].isZero { continue }
+            try store.add(count: counts[index], kind: index < Kind.allCases.count ? Kind.allCases[index].name : "unknown")
+            counts[index] = MessageCount()
+        }
+    }
+
+    private func writeAlerts(into result: inout Committed) throws(StoreError) {
+        guard alerts.hasChanges else { return }
+        do {
+            try alerts.drain(
+                vanished: { try store.deletePendingAlert(id: alert($0).id) },
+                transitions: { try write(transition: $0, into: &result) },
+                open: { try writeRow($0) })
+        } catch let error as StoreError {
+            throw error
+        } catch {
+            preconditionFailure("the store throws StoreError only: \(error)")
+        }
+    }
+
+    private func writeRow(_ snapshot: AlertSnapshot) throws(StoreError) {
+        var row = alert(snapshot)
+        if let old = snapshot.replaces {
+            row.startedAt = old
+            let rule = options.rules.definitions[snapshot.rule]
+            try store.deletePendingAlert(
+                id: Identifier.alert(rule: rule.id, kind: rule.kind, device: row.device, startedAt: old))
+            row.startedAt = snapshot.startedAt
+        }
+        try store.write(alert: row)
+    }
+
+    private func write(transition snapshot: AlertSnapshot, into result: inout Committed) throws(StoreError) {
+        let rule = options.rules.definitions[snapshot.rule]
+        let row = alert(snapshot)
+        try writeRow(snapshot)
+        if snapshot.state == .firing {
+            try store.writeAlertEvent(
+                alert: row.id, state: "pending", at: row.startedAt, value: row.value, clock: snapshot.clock)
+        }
+        try store.writeAlertEvent(
+            alert: row.id, state: row.state, at: row.resolvedAt ?? row.firedAt ?? row.startedAt, value: row.value,
+            clock: snapshot.clock)
+        if options.publishes {
+            var event = CloudEvents.alert(row, rule: rule, options: options)
+            event.sequence = try store.append(outbox: event)
+            result.events.append(event)
+        }
+        guard snapshot.state == .firing, let kind = rule.taskKind else { return }
+        let task = responseClock.task(answering: row, kind: kind, createdAt: snapshot.clock)
+        try store.write(task: task, who: "patrol", why: "alert \(row.id)")
+        if options.publishes {
+            var event = CloudEvents.task(task, options: options)
+            event.sequence = try store.append(outbox: event)
+            result.events.append(event)
+        }
+    }
+
+    private func alert(_ snapshot: AlertSnapshot) -> Alert {
+        let rule = options.rules.definitions[snapshot.rule]
+        let device = table.devices[Int(snapshot.device)]
+        return Alert(
+            id: Identifier.alert(
+                rule: rule.id, kind: rule.kind, device: device.id, startedAt: snapshot.startedAt),
+            rule: rule.id, device: device.id, kind: rule.kind, deviceNumber: snapshot.device, site: device.site,
+            area: device.area ?? "unknown", severity: rule.severity.rawValue, state: snapshot.state.rawValue,
+            startedAt: snapshot.startedAt, firedAt: snapshot.firedAt, resolvedAt: snapshot.resolvedAt,
+            value: snapshot.value)
+    }
+}

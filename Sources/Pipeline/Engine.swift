@@ -1,0 +1,158 @@
+import Dispatching
+import Rollups
+import Rules
+import Store
+import Telemetry
+
+/// The deterministic heart: readings in order of commit go in, rows come out. It lives on the processor's thread and
+/// is made afresh from the store at start and after a batch that could not be committed.
+///
+/// The stages of a reading, in their order (``take(_:text:)``):
+/// age → identity → store → rules → rollups.
+@safe
+final class Engine {
+    let store: StoreWriter
+    let options: EngineOptions
+    let table = DeviceTable()
+    let alerts: AlertEngine
+    let minutes: NoiseMinutes
+    let stored: StoredReadings
+    let responseClock = ResponseClock()
+
+    var state: EngineState
+    /// Catching up after downtime: the clock follows the readings (`Clock.wall` only).
+    var isCatchingUp: Bool
+    var batchNumber: UInt32 = 1
+    var counts = [MessageCount](repeating: MessageCount(), count: Kind.allCases.count + 1)
+    var rejects: [RejectRow] = []
+    var newDevices: [Device] = []
+
+    // The batches as bare references for the hot path.
+    let noiseBatch: BatchTable
+    let vehicleBatch: BatchTable
+    let bodycamBatch: BatchTable
+
+    init(store: StoreWriter, options: EngineOptions) throws(StoreError) {
+        self.store = store
+        self.options = options
+        noiseBatch = store.batches[0]
+        vehicleBatch = store.batches[1]
+        bodycamBatch = store.batches[2]
+        state = try store.engineState()
+        isCatchingUp = options.clock == .wall && state.input > 0
+        let stored = try store.storedReadings()
+        self.stored = stored
+        alerts = AlertEngine(rules: options.rules)
+        // The closure cannot throw: a failing read is kept and fails the batch.
+        let failure = LoadFailure()
+        self.failure = failure
+        minutes = NoiseMinutes { device, from, to, add in
+            do throws(StoreError) {
+                try stored.find(kind: .noise, device: device, from: from + -NoiseMinutes.widthMilliseconds, to: to) {
+                    add($0.reading)
+                }
+            } catch {
+                failure.error = error
+            }
+        }
+        for batch in store.batches { batch.removeAll() }
+        try restore()
+    }
+
+    final class LoadFailure { var error: StoreError? }
+
+    let failure: LoadFailure
+
+    @inline(__always)
+    func batch(_ kind: Kind) -> BatchTable {
+        switch kind {
+        case .noise: noiseBatch
+        case .vehicle: vehicleBatch
+        case .bodycam: bodycamBatch
+        }
+    }
+
+    var hasUncommitted: Bool {
+        noiseBatch.count > 0 || vehicleBatch.count > 0 || bodycamBatch.count > 0 || !rejects.isEmpty
+            || !newDevices.isEmpty || counts.contains { !$0.isZero }
+    }
+
+    // MARK: Start
+
+    private func restore() throws(StoreError) {
+        for device in try store.devices() { add(device) }
+        try store.deviceStates { number, state in
+            guard Int(number) < table.count else { return }
+            unsafe table.entries[Int(number)].newestTs = state.newestTs
+            unsafe table.entries[Int(number)].evaluated = Evaluated(ts: state.evaluatedTs, end: state.evaluatedEnd)
+        }
+        var touched: Set<Minute> = []
+        for kind in Kind.allCases {
+            try store.readings(kind: kind, after: min(state.checkpointInput, state.minutesInput)) { input, reading in
+                if input > state.checkpointInput { advance(reading) }
+                if kind == .noise && input > state.minutesInput { touched.formUnion(Minute.touched(by: reading)) }
+            }
+        }
+        for number in 0..<table.count where table.devices[number].kind == .noise {
+            let newest = unsafe table.entries[number].newestTs
+            if newest != .distantPast {
+                let last = newest + NoiseMinutes.widthMilliseconds
+                minutes.reserve(
+                    device: UInt32(number), newest: last.bucketStart(widthMilliseconds: NoiseMinutes.widthMilliseconds))
+            }
+        }
+        for minute in touched { minutes.rebuild(device: minute.device, bucket: minute.bucket) }
+        try restoreAlerts()
+        if let error = failure.error { throw error }
+    }
+
+    private struct Minute: Hashable {
+        let device: UInt32
+        let bucket: Timestamp
+
+        static func touched(by reading: borrowing Reading) -> [Minute] {
+            let width = NoiseMinutes.widthMilliseconds
+            guard reading.periodMilliseconds <= UInt32(width) else { return [] }
+            let first = reading.ts.bucketStart(widthMilliseconds: width)
+            let device = reading.device
+            let one = Minute(device: device, bucket: first)
+            return reading.end > first + width ? [one, Minute(device: device, bucket: first + width)] : [one]
+        }
+    }
+
+    private func restoreAlerts() throws(StoreError) {
+        for alert in try store.openAlerts() {
+            // An alert of a rule that is no longer there stays as it is until somebody closes it.
+            guard let rule = options.rules.definitions.firstIndex(where: { $0.id == alert.rule }) else { continue }
+            alerts.restore(
+                rule: rule, device: alert.deviceNumber,
+                life: AlertLifecycle(
+                    isFiring: alert.state == "firing", startedAt: alert.startedAt,
+                    firedAt: alert.firedAt ?? alert.startedAt, value: alert.value))
+        }
+    }
+
+    /// Takes a device into the tables; its number is the next one, or one already known (bound or renamed).
+    func add(_ device: Device) {
+        if Int(device.number) < table.count { return table.update(device.number, device) }
+        table.append(device)
+        alerts.reserve(device: device.number)
+        minutes.reserve(device: device.number)
+    }
+
+    /// A device seen for the first time. After a batch was begun again the store may have it already.
+    func take(newDevice device: Device) {
+        if Int(device.number) < table.count { return }
+        add(device)
+        newDevices.append(device)
+    }
+
+    /// What a stored reading means for its device's state: the same at its arrival and when read back at a start.
+    @inline(__always)
+    func advance(_ reading: borrowing Reading) {
+        let entry = unsafe table.entries + Int(reading.device)
+        if unsafe reading.ts > entry.pointee.newestTs { unsafe entry.pointee.newestTs = reading.ts }
+        if !reading.isBackfill { unsafe entry.pointee.evaluated.advance(reading) }
+        table.markChanged(reading.device)
+    }
+}

@@ -1,0 +1,38 @@
+public import Rules
+
+/// What the engine's judgement depends on besides its inputs.
+public struct EngineOptions: Sendable {
+    /// Where the engine's clock comes from. Age (backfill, retention) is judged by it.
+    public enum Clock: Sendable {
+        /// The moment of arrival, by the server's wall clock; after downtime it resumes at the last committed batch and
+        /// follows the accepted readings until the broker's queue is drained.
+        case wall
+        /// The running maximum of the readings' moments of arrival, as recorded: replay.
+        case received
+        /// The running maximum of the accepted `ts`: rehearsals with recordings over a live broker.
+        case readings
+    }
+
+    public var clock: Clock
+    /// Readings older than this by the engine's clock correct rollups and raise no alert.
+    public var backfillAllowanceMilliseconds: Int64 = 600_000
+    /// Readings further ahead of their arrival are refused; nil asks nothing.
+    public var futureAllowanceMilliseconds: Int64?
+    /// Readings older than this are refused; nil keeps all.
+    public var retentionMilliseconds: Int64?
+    public var rules: RuleSet
+    /// Whether alerts and tasks go to the outbox: a replay into a store at rest publishes nothing.
+    public var publishes: Bool
+    public var topicRoot = "patrol/v1"
+    public var source = "/patrol"
+    /// Open minutes are written at least this often.
+    public var minuteFlushMilliseconds: Int64 = 10_000
+    /// Device states are written every so many stored readings: what a restart reads again is bounded by it.
+    public var checkpointReadings: Int64 = 262_144
+
+    public init(clock: Clock, rules: RuleSet, publishes: Bool) {
+        self.clock = clock
+        self.rules = rules
+        self.publishes = publishes
+    }
+}

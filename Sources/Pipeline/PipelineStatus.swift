@@ -1,0 +1,49 @@
+import Store
+import Synchronization
+import Telemetry
+
+/// What the pipeline tells of itself, for `/readyz`, `/metrics` and the summary at the end. Any thread.
+public final class PipelineStatus: Sendable {
+    public struct Values: Sendable {
+        public var batches: Int64 = 0
+        public var commitNanoseconds: Int64 = 0
+        public var slowestCommitNanoseconds: Int64 = 0
+        public var walBytes: Int64 = 0
+        public var storedInput: Int64 = 0
+        public var devices = 0
+        public var isCatchingUp = false
+        /// Why nothing is committed now, nil when all is well.
+        public var storeTrouble: String?
+        /// Why nothing is received now, nil when subscribed.
+        public var brokerTrouble: String? = "not connected yet"
+        public var clockMilliseconds: Int64 = 0
+    }
+
+    private let values = Mutex(Values())
+
+    public init() {}
+
+    public var current: Values { values.withLock { $0 } }
+
+    public var isReady: Bool { values.withLock { $0.storeTrouble == nil && $0.brokerTrouble == nil } }
+
+    func committed(engine: Engine, nanoseconds: Int64, walBytes: Int64) {
+        let devices = engine.table.count
+        let state = engine.state
+        let isCatchingUp = engine.isCatchingUp
+        values.withLock {
+            $0.batches += 1
+            $0.commitNanoseconds += nanoseconds
+            $0.slowestCommitNanoseconds = max($0.slowestCommitNanoseconds, nanoseconds)
+            $0.walBytes = walBytes
+            $0.storedInput = state.input
+            $0.clockMilliseconds = state.clock.milliseconds
+            $0.devices = devices
+            $0.isCatchingUp = isCatchingUp
+        }
+    }
+
+    func trouble(_ text: String?) { values.withLock { $0.storeTrouble = text } }
+
+    public func broker(_ trouble: String?) { values.withLock { $0.brokerTrouble = trouble } }
+}

@@ -1,0 +1,264 @@
+import Glibc
+import Ring
+import Store
+import Telemetry
+
+/// The processor: takes records from the ring in batches, runs the engine and commits. One thread owns it
+/// (``run()`` is called once); it is the only one that changes the store.
+@safe
+final class Processor {
+    struct Options {
+        var engine: EngineOptions
+        /// A batch is committed when it has so many slots, is so old, or the source asks for it.
+        var batchSlots = Limits.batchSlots
+        var batchMilliseconds: Int64 = 20
+        /// How long a commit that failed for want of room waits before it is tried again; nil gives up (replay).
+        var retryMilliseconds: Int32? = 500
+    }
+
+    private let store: StoreWriter
+    private let options: Options
+    private var consumer: RingConsumer<Slot>
+    private let signals: CommitSignals
+    private let inbox: Inbox
+    private let status: PipelineStatus
+    private let publish: (Committed) -> Void
+
+    private var engine: Engine
+    /// Sequence of the next record to process; the batch at hand is `consumer.firstSequence..<next`.
+    private var next: Int
+    private var batchStartedAt: Int64 = 0
+    private var flushedAt: Int64 = ServerClock.monotonicNanoseconds
+    /// Readings that the store would not take: they are refused when they come by again.
+    private var refusedByStore: Set<Int> = []
+
+    init(
+        store: StoreWriter, options: Options, consumer: consuming RingConsumer<Slot>, signals: CommitSignals,
+        inbox: Inbox, status: PipelineStatus, publish: @escaping (Committed) -> Void
+    ) throws(StoreError) {
+        self.store = store
+        self.options = options
+        self.consumer = consumer
+        self.signals = signals
+        self.inbox = inbox
+        self.status = status
+        self.publish = publish
+        engine = try Engine(store: store, options: options.engine)
+        next = 0
+        next = self.consumer.firstSequence
+    }
+
+    /// Runs until the source closes the ring and everything is committed.
+    func run() throws(StoreError) {
+        while true {
+            let start = consumer.firstSequence
+            let limit = min(consumer.available(), start + options.batchSlots)
+            if next == start && limit > next { batchStartedAt = ServerClock.monotonicNanoseconds }
+            while next < limit { next = process(next) }
+            if next > start, isBatchDue(start) {
+                try commitBatch(from: start)
+                continue
+            }
+            if next < consumer.available() { continue }
+            switch consumer.wait(for: next, timeoutMilliseconds: patience(start), orUntil: { isRequested(start) }) {
+            case .slots: continue
+            case .timedOut:
+                if next > start || isFlushDue || !inbox.isEmpty { try commitBatch(from: start) }
+            case .closed:
+                try finish(from: start)
+                return
+            }
+        }
+    }
+
+    private func isRequested(_ start: Int) -> Bool {
+        let wanted = signals.requested
+        return next > start && next >= wanted && wanted > signals.committed
+    }
+
+    private func isBatchDue(_ start: Int) -> Bool {
+        next - start >= options.batchSlots || isRequested(start)
+            || ServerClock.monotonicNanoseconds - batchStartedAt >= options.batchMilliseconds * 1_000_000
+    }
+
+    private var isFlushDue: Bool {
+        engine.minutes.hasUnflushed
+            && ServerClock.monotonicNanoseconds - flushedAt
+                >= options.engine.minuteFlushMilliseconds * 1_000_000
+    }
+
+    /// How long to wait for the next record, in ms.
+    private func patience(_ start: Int) -> Int32 {
+        let now = ServerClock.monotonicNanoseconds
+        if next > start { return Int32(max(1, options.batchMilliseconds - (now - batchStartedAt) / 1_000_000)) }
+        if engine.minutes.hasUnflushed {
+            let left = options.engine.minuteFlushMilliseconds - (now - flushedAt) / 1_000_000
+            return Int32(max(1, min(left, 1000)))
+        }
+        return 1000
+    }
+
+    // MARK: Records
+
+    /// Processes the record at `sequence`; returns the sequence behind it.
+    @inline(__always)
+    private func process(_ sequence: Int) -> Int {
+        let slot = unsafe UnsafeMutableRawPointer(consumer.slot(sequence))
+        let tail = unsafe Int(slot.load(fromByteOffset: 1, as: UInt8.self))
+        switch unsafe slot.load(as: Record.self) {
+        case .reading:
+            let reading = unsafe slot.assumingMemoryBound(to: Reading.self)
+            // Both texts together are at most one slot (`Limits.textBytes`), so they lie in one piece.
+            let text = unsafe tail == 0 ? nil : UnsafePointer(
+                UnsafeMutableRawPointer(consumer.slot(sequence + 1)).assumingMemoryBound(to: UInt8.self))
+            if !refusedByStore.isEmpty && refusedByStore.contains(sequence) {
+                unsafe engine.refuse(reading, text, .unsupported, field: "store")
+            } else {
+                unsafe engine.take(reading, text: text)
+            }
+        case .rejection, .newDevice, .dropped: processRare(sequence, tail: tail)
+        }
+        return sequence + 1 + tail
+    }
+
+    @inline(never)
+    private func processRare(_ sequence: Int, tail: Int) {
+        let slot = unsafe UnsafeMutableRawPointer(consumer.slot(sequence))
+        switch unsafe slot.load(as: Record.self) {
+        case .reading: break
+        case .rejection:
+            let rejection = unsafe slot.load(as: Rejection.self)
+            var bytes = tailBytes(sequence, tail: tail)[...]
+            func take(_ count: UInt16) -> String { String(decoding: takeBytes(count), as: UTF8.self) }
+            func takeBytes(_ count: UInt16) -> ArraySlice<UInt8> {
+                defer { bytes = bytes.dropFirst(Int(count)) }
+                return bytes.prefix(Int(count))
+            }
+            let gateway = take(rejection.gatewayBytes)
+            let device = take(rejection.deviceBytes)
+            let field = take(rejection.fieldBytes)
+            let topic = take(rejection.topicBytes)
+            engine.rejects.append(
+                RejectRow(
+                    received: rejection.received, gateway: gateway, topic: topic, device: device, field: field,
+                    reason: rejection.reason, payload: Array(takeBytes(rejection.payloadBytes))))
+            engine.counts[min(Int(rejection.kind), Kind.allCases.count)].rejected += 1
+        case .newDevice:
+            let record = unsafe slot.load(as: NewDevice.self)
+            let bytes = tailBytes(sequence, tail: tail)
+            let gateway = String(decoding: bytes.prefix(Int(record.gatewayBytes)), as: UTF8.self)
+            let id = String(
+                decoding: bytes.dropFirst(Int(record.gatewayBytes)).prefix(Int(record.idBytes)), as: UTF8.self)
+            engine.take(
+                newDevice: Device(number: record.device, kind: record.kind, id: id, gateway: gateway))
+        case .dropped:
+            let dropped = unsafe slot.load(as: Dropped.self)
+            engine.counts[min(Int(dropped.kind), Kind.allCases.count)].dropped += Int64(dropped.count)
+        }
+    }
+
+    private func tailBytes(_ sequence: Int, tail: Int) -> [UInt8] {
+        var bytes: [UInt8] = []
+        bytes.reserveCapacity(tail * Slot.bytes)
+        for offset in 0..<tail {
+            let slot = unsafe UnsafeRawPointer(consumer.slot(sequence + 1 + offset))
+            unsafe bytes.append(contentsOf: UnsafeRawBufferPointer(start: slot, count: Slot.bytes))
+        }
+        return bytes
+    }
+
+    // MARK: Commits
+
+    private func commitBatch(from start: Int, flushesMinutes: Bool = false) throws(StoreError) {
+        if signals.isDrained { engine.isCatchingUp = false }
+        let end = next
+        do throws(StoreError) {
+            try commitOnce(flushesMinutes: flushesMinutes || isFlushDue)
+        } catch {
+            try recover(from: start, to: end, after: error)
+        }
+        if signals.committed < next { signals.setCommitted(next) }
+    }
+
+    private func commitOnce(flushesMinutes: Bool) throws(StoreError) {
+        let began = ServerClock.monotonicNanoseconds
+        let committed = try engine.commit(
+            flushesMinutes: flushesMinutes, now: ServerClock.now, delivered: inbox.takeDelivered())
+        let ended = ServerClock.monotonicNanoseconds
+        if flushesMinutes { flushedAt = ended }
+        consumer.release(upTo: next)
+        status.committed(engine: engine, nanoseconds: ended - began, walBytes: store.checkpointer.walBytes)
+        publish(committed)
+    }
+
+    /// Nothing of `start..<end` is committed and the engine is ahead of the store: begins again from the store. For
+    /// want of room the same batch is tried again until it succeeds; for a row that SQLite refuses the batch is halved
+    /// until the row is found, which is then refused and counted. The readings still lie in the ring.
+    private func recover(from start: Int, to end: Int, after failure: StoreError) throws(StoreError) {
+        var error = failure
+        while true {
+            store.rollback()
+            next = start
+            if error.cause == .row {
+                try restart()
+                return try halve(to: end)
+            }
+            guard error.isTemporary, let pause = options.retryMilliseconds else { throw error }
+            status.trouble(error.description)
+            _ = poll(nil, 0, pause)
+            do throws(StoreError) {
+                try restart()
+                while next < end { next = process(next) }
+                try commitOnce(flushesMinutes: false)
+                status.trouble(nil)
+                return
+            } catch let again {
+                error = again
+            }
+        }
+    }
+
+    private func restart() throws(StoreError) {
+        engine = try Engine(store: store, options: options.engine)
+        if signals.isDrained { engine.isCatchingUp = false }
+    }
+
+    /// Commits `next..<end` in as few pieces as the bad rows in it allow.
+    private func halve(to end: Int) throws(StoreError) {
+        let start = next
+        var records: [Int] = []
+        var sequence = start
+        while sequence < end {
+            records.append(sequence)
+            let slot = unsafe UnsafeRawPointer(consumer.slot(sequence))
+            sequence += unsafe 1 + Int(slot.load(fromByteOffset: 1, as: UInt8.self))
+        }
+        try commitPart(records[...], end: end)
+    }
+
+    private func commitPart(_ records: ArraySlice<Int>, end: Int) throws(StoreError) {
+        guard let first = records.first else { return }
+        do throws(StoreError) {
+            while next < end { next = process(next) }
+            try commitOnce(flushesMinutes: false)
+        } catch {
+            store.rollback()
+            guard error.cause == .row else { throw error }
+            try restart()
+            next = first
+            if records.count == 1 {
+                guard refusedByStore.insert(first).inserted else { throw error }
+                return try commitPart(records, end: end)
+            }
+            let middle = records.startIndex + records.count / 2
+            try commitPart(records[..<middle], end: records[middle])
+            try commitPart(records[middle...], end: end)
+        }
+    }
+
+    private func finish(from start: Int) throws(StoreError) {
+        try commitBatch(from: start, flushesMinutes: true)
+        if !inbox.isEmpty { try commitBatch(from: next) }
+        try engine.checkpoint()
+    }
+}

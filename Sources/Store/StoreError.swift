@@ -1,0 +1,76 @@
+import GRDBSQLite
+
+/// What went wrong with the store, for the reader: what happened, where, what to do. ``isTemporary`` ones go away by
+/// themselves (room on the disk) and the same commit can be tried again.
+public struct StoreError: Error, CustomStringConvertible, Sendable {
+    public enum Cause: Sendable, Equatable {
+        case missing, locked, newerVersion, notADatabase, damaged, full, readOnly, input, busy, other
+        /// One of the rows of the batch was refused by SQLite.
+        case row
+    }
+
+    public let cause: Cause
+    public let path: String
+    /// What SQLite or the system said.
+    public let detail: String
+
+    public init(_ cause: Cause, path: String, detail: String) {
+        self.cause = cause
+        self.path = path
+        self.detail = detail
+    }
+
+    public var isTemporary: Bool {
+        switch cause {
+        case .full, .readOnly, .busy, .other: true
+        case .missing, .locked, .newerVersion, .notADatabase, .damaged, .input, .row: false
+        }
+    }
+
+    public var description: String {
+        let what =
+            switch cause {
+            case .missing: "there is no store"
+            case .locked: "another Patrol has the store open"
+            case .newerVersion: "the store was written by a newer Patrol"
+            case .notADatabase: "the file is not a Patrol store"
+            case .damaged: "the store is damaged"
+            case .full: "no room on the disk for the store"
+            case .readOnly: "the store cannot be written"
+            case .input: "the question to the store is wrong"
+            case .busy: "the store is busy"
+            case .row: "the store refused a row"
+            case .other: "the store failed"
+            }
+        let hint =
+            switch cause {
+            case .missing: "name one with --store, or start 'patrol up' first"
+            case .locked: "stop the other one, or use another store.path"
+            case .newerVersion: "install the Patrol that wrote it, or restore a backup"
+            case .notADatabase: "give store.path a file that Patrol made, or one that does not exist yet"
+            case .damaged: "restore a backup; 'patrol doctor' says which table"
+            case .full: "make room: nothing is acknowledged meanwhile and Patrol goes on by itself"
+            case .readOnly: "give the user write permission: nothing is acknowledged meanwhile"
+            case .input: "see 'patrol query --help'"
+            case .busy, .row, .other: "see the detail"
+            }
+        return "\(path): \(what) (\(detail)); \(hint)"
+    }
+
+    static func from(code: Int32, message: String, path: String) -> StoreError {
+        let cause: Cause =
+            switch code & 0xFF {
+            case SQLITE_FULL: .full
+            case SQLITE_READONLY, SQLITE_PERM: .readOnly
+            case SQLITE_CORRUPT: .damaged
+            case SQLITE_NOTADB: .notADatabase
+            case SQLITE_CANTOPEN: .other
+            case SQLITE_BUSY, SQLITE_LOCKED: .busy
+            case SQLITE_CONSTRAINT, SQLITE_MISMATCH, SQLITE_TOOBIG, SQLITE_RANGE: .row
+            // A write that found no room ends as an I/O error on some file systems.
+            case SQLITE_IOERR: .full
+            default: .other
+            }
+        return StoreError(cause, path: path, detail: "SQLite \(code): \(message)")
+    }
+}

@@ -1,0 +1,76 @@
+public import Telemetry
+
+/// Readings (and undecodable messages, one each) of a kind since the store was made.
+/// received = stored + duplicate + rejected + dropped, always.
+public struct MessageCount: Sendable, Equatable {
+    public var received: Int64 = 0, stored: Int64 = 0, duplicate: Int64 = 0, rejected: Int64 = 0, dropped: Int64 = 0
+
+    public init() {}
+
+    public var isBalanced: Bool { received == stored + duplicate + rejected + dropped }
+    public var isZero: Bool { received == 0 && stored == 0 && duplicate == 0 && rejected == 0 && dropped == 0 }
+}
+
+/// What the engine must know of a device across a restart.
+public struct DeviceState: BitwiseCopyable, Sendable {
+    public var newestTs: Timestamp
+    public var evaluatedTs: Timestamp
+    public var evaluatedEnd: Timestamp
+
+    public init(newestTs: Timestamp, evaluatedTs: Timestamp, evaluatedEnd: Timestamp) {
+        self.newestTs = newestTs
+        self.evaluatedTs = evaluatedTs
+        self.evaluatedEnd = evaluatedEnd
+    }
+}
+
+/// The engine's own row: one for the store.
+public struct EngineState: Sendable, Equatable {
+    /// The engine's clock at the last committed batch.
+    public var clock: Timestamp
+    /// Number of the last stored reading.
+    public var input: Int64
+    /// Every `device_state` row is as of this input.
+    public var checkpointInput: Int64
+    /// Every minute touched up to this input stands in `noise_1m`.
+    public var minutesInput: Int64
+}
+
+public struct RejectRow: Sendable {
+    public var received: Timestamp
+    public var gateway: String, topic: String, device: String, field: String
+    public var reason: RejectReason
+    public var payload: [UInt8]
+
+    public init(
+        received: Timestamp, gateway: String, topic: String, device: String, field: String, reason: RejectReason,
+        payload: [UInt8]
+    ) {
+        self.received = received
+        self.gateway = gateway
+        self.topic = topic
+        self.device = device
+        self.field = field
+        self.reason = reason
+        self.payload = payload
+    }
+}
+
+/// One event for the consumers, as it is published.
+public struct OutboxRow: Sendable, Equatable {
+    public var sequence: Int64
+    public var topic: String
+    public var payload: String
+    /// `state/alerts/{id}` where the event is also kept as the retained state of an alert.
+    public var retainedTopic: String?
+    /// The alert is over: the retained state is cleared.
+    public var isEnd: Bool
+
+    public init(sequence: Int64 = 0, topic: String, payload: String, retainedTopic: String? = nil, isEnd: Bool = false) {
+        self.sequence = sequence
+        self.topic = topic
+        self.payload = payload
+        self.retainedTopic = retainedTopic
+        self.isEnd = isEnd
+    }
+}

@@ -1,0 +1,124 @@
+public import Telemetry
+
+/// What the engine takes from the store at start, and after a batch that could not be committed.
+extension StoreWriter {
+    public func devices() throws(StoreError) -> [Device] {
+        let select = try connection.prepare(
+            """
+            SELECT number, kind, id, gateway, name, area, site, zone, lat, lon, team, tags FROM device ORDER BY number
+            """)
+        func optional(_ column: Int32) -> String? { select.isNull(column) ? nil : select.text(column) }
+        var devices: [Device] = []
+        while try select.step() {
+            guard let kind = Kind(name: select.text(1)) else { continue }
+            devices.append(
+                Device(
+                    number: UInt32(truncatingIfNeeded: select.integer(0)), kind: kind, id: select.text(2),
+                    gateway: select.text(3), name: optional(4), area: optional(5), site: optional(6),
+                    zone: optional(7), lat: select.isNull(8) ? nil : select.double(8),
+                    lon: select.isNull(9) ? nil : select.double(9), team: optional(10), tags: optional(11)))
+        }
+        return devices
+    }
+
+    public func engineState() throws(StoreError) -> EngineState {
+        let select = try connection.prepare("SELECT clock, input, checkpoint_input, minutes_input FROM engine_state")
+        guard try select.step() else { throw StoreError(.damaged, path: path, detail: "engine_state is empty") }
+        return EngineState(
+            clock: Timestamp(milliseconds: select.integer(0)), input: select.integer(1),
+            checkpointInput: select.integer(2), minutesInput: select.integer(3))
+    }
+
+    public func deviceStates(_ body: (UInt32, DeviceState) -> Void) throws(StoreError) {
+        let select = try connection.prepare("SELECT device, newest_ts, evaluated_ts, evaluated_end FROM device_state")
+        while try select.step() {
+            body(
+                UInt32(truncatingIfNeeded: select.integer(0)),
+                DeviceState(
+                    newestTs: Timestamp(milliseconds: select.integer(1)),
+                    evaluatedTs: Timestamp(milliseconds: select.integer(2)),
+                    evaluatedEnd: Timestamp(milliseconds: select.integer(3))))
+        }
+    }
+
+    /// Readings of a kind stored after `input`, in their order.
+    public func readings(kind: Kind, after input: Int64, _ body: (Int64, borrowing Reading) -> Void) throws(StoreError) {
+        let select = try connection.prepare("\(RawLayout(kind).selectSQL) WHERE id > ? ORDER BY id")
+        select.bind(1, input)
+        while try select.step() { body(select.integer(0), RawRow.decode(kind, select).reading) }
+    }
+
+    /// Alerts that are pending or firing.
+    public func openAlerts() throws(StoreError) -> [Alert] {
+        let select = try connection.prepare(
+            """
+            SELECT id, rule, device, site, area, severity, state, started_at, fired_at, value, kind, device_number
+            FROM alert WHERE state <> 'resolved' ORDER BY started_at, id
+            """)
+        var alerts: [Alert] = []
+        while try select.step() {
+            guard let kind = Kind(name: select.text(10)) else { continue }
+            alerts.append(
+                Alert(
+                    id: select.text(0), rule: select.text(1), device: select.text(2), kind: kind,
+                    deviceNumber: UInt32(truncatingIfNeeded: select.integer(11)),
+                    site: select.isNull(3) ? nil : select.text(3), area: select.text(4), severity: select.text(5),
+                    state: select.text(6), startedAt: Timestamp(milliseconds: select.integer(7)),
+                    firedAt: select.isNull(8) ? nil : Timestamp(milliseconds: select.integer(8)), resolvedAt: nil,
+                    value: select.double(9)))
+        }
+        return alerts
+    }
+
+    /// Committed readings by device and time, as of now.
+    public func storedReadings() throws(StoreError) -> StoredReadings {
+        let stored = try StoredReadings(connection)
+        try stored.restore()
+        return stored
+    }
+
+    /// Tells `stored` of the rows of the batch at hand and writes the segments that it fills.
+    public func writeSegments(into stored: StoredReadings) throws(StoreError) {
+        for (kind, batch) in zip(Kind.allCases, batches) where batch.count > 0 {
+            var minTs = unsafe batch[0].reading.pointee.ts
+            var maxTs = minTs
+            for index in 0..<batch.count {
+                let ts = unsafe batch[index].reading.pointee.ts
+                if ts < minTs { minTs = ts } else if ts > maxTs { maxTs = ts }
+            }
+            let full = stored.append(
+                kind: kind, first: batch[0].id, last: batch[batch.count - 1].id, minTs: minTs, maxTs: maxTs,
+                rows: batch.count)
+            guard let full else { continue }
+            statements.segment.bind(1, Int64(kind.rawValue))
+            statements.segment.bind(2, full.first)
+            statements.segment.bind(3, full.last)
+            statements.segment.bind(4, full.minTs.milliseconds)
+            statements.segment.bind(5, full.maxTs.milliseconds)
+            try statements.segment.run()
+        }
+    }
+
+    /// Events of the outbox behind `after`, oldest first.
+    public func outbox(after: Int64, limit: Int) throws(StoreError) -> [OutboxRow] {
+        let select = try connection.prepare(
+            "SELECT seq, topic, retained_topic, is_end, payload FROM outbox WHERE seq > ? ORDER BY seq LIMIT ?")
+        select.bind(1, after)
+        select.bind(2, Int64(limit))
+        var rows: [OutboxRow] = []
+        while try select.step() {
+            rows.append(
+                OutboxRow(
+                    sequence: select.integer(0), topic: select.text(1), payload: select.text(4),
+                    retainedTopic: select.isNull(2) ? nil : select.text(2), isEnd: select.integer(3) != 0))
+        }
+        return rows
+    }
+
+    /// Sequence of the last event that an outlet has delivered; nil where it never has.
+    public func delivered(outlet: String) throws(StoreError) -> Int64? {
+        let select = try connection.prepare("SELECT delivered FROM outlet WHERE name = ?")
+        select.bind(1, outlet)
+        return try select.step() ? select.integer(0) : nil
+    }
+}

@@ -1,0 +1,159 @@
+import GRDBSQLite
+public import Telemetry
+
+/// What a batch writes besides its readings. Each call is one row, inside the open transaction.
+extension StoreWriter {
+    public func write(device row: Device, registeredAt: Timestamp) throws(StoreError) {
+        let insert = statements.device
+        insert.bind(1, Int64(row.number))
+        insert.bind(2, row.kind.name)
+        insert.bind(3, row.id)
+        insert.bind(4, row.gateway)
+        insert.bind(5, row.name)
+        insert.bind(6, row.area)
+        insert.bind(7, row.site)
+        insert.bind(8, row.zone)
+        if let lat = row.lat { insert.bind(9, lat) } else { insert.bindNull(9) }
+        if let lon = row.lon { insert.bind(10, lon) } else { insert.bindNull(10) }
+        insert.bind(11, row.team)
+        insert.bind(12, row.tags)
+        insert.bind(13, registeredAt.milliseconds)
+        try insert.run()
+    }
+
+    public func write(state: DeviceState, of device: UInt32) throws(StoreError) {
+        let insert = statements.deviceState
+        insert.bind(1, Int64(device))
+        insert.bind(2, state.newestTs.milliseconds)
+        insert.bind(3, state.evaluatedTs.milliseconds)
+        insert.bind(4, state.evaluatedEnd.milliseconds)
+        try insert.run()
+    }
+
+    public func write(engine state: EngineState) throws(StoreError) {
+        let update = statements.engineState
+        update.bind(1, state.clock.milliseconds)
+        update.bind(2, state.input)
+        update.bind(3, state.checkpointInput)
+        update.bind(4, state.minutesInput)
+        try update.run()
+    }
+
+    /// - Parameter kind: a ``Kind`` name, or `unknown`.
+    public func add(count: MessageCount, kind: String) throws(StoreError) {
+        let update = statements.count
+        for (index, value) in [count.received, count.stored, count.duplicate, count.rejected, count.dropped].enumerated() {
+            update.bind(Int32(index + 1), value)
+        }
+        update.bind(6, kind)
+        try update.run()
+    }
+
+    public func write(reject row: RejectRow) throws(StoreError) {
+        let insert = statements.reject
+        insert.bind(1, row.received.milliseconds)
+        insert.bind(2, row.gateway)
+        insert.bind(3, row.topic)
+        insert.bind(4, row.device)
+        insert.bind(5, row.field)
+        insert.bind(6, row.reason.name)
+        insert.bindBytes(7, row.payload)
+        try insert.run()
+    }
+
+    /// A row of `noise_1m`: levels in dB(A), in the table's order `leq, lmax, lmin, l5, l10, l50, l90, l95`.
+    public func writeMinute(
+        device: UInt32, bucket: Timestamp, leq: Double, lmax: Double, lmin: Double, l5: Double, l10: Double,
+        l50: Double, l90: Double, l95: Double, coverage: Double, samples: Int
+    ) throws(StoreError) {
+        let insert = statements.minute
+        insert.bind(1, bucket.milliseconds)
+        insert.bind(2, Int64(device))
+        insert.bind(3, leq)
+        insert.bind(4, lmax)
+        insert.bind(5, lmin)
+        insert.bind(6, l5)
+        insert.bind(7, l10)
+        insert.bind(8, l50)
+        insert.bind(9, l90)
+        insert.bind(10, l95)
+        insert.bind(11, coverage)
+        insert.bind(12, Int64(samples))
+        try insert.run()
+    }
+
+    public func write(alert row: Alert) throws(StoreError) {
+        let insert = statements.alert
+        insert.bind(1, row.id)
+        insert.bind(2, row.rule)
+        insert.bind(3, row.device)
+        insert.bind(4, row.site)
+        insert.bind(5, row.area)
+        insert.bind(6, row.severity)
+        insert.bind(7, row.state)
+        insert.bind(8, row.startedAt.milliseconds)
+        insert.bind(9, row.firedAt?.milliseconds)
+        insert.bind(10, row.resolvedAt?.milliseconds)
+        insert.bind(11, row.value)
+        insert.bind(12, row.kind.name)
+        insert.bind(13, Int64(row.deviceNumber))
+        try insert.run()
+    }
+
+    /// Takes a pending alert's row away; a fired one stays whatever its id.
+    public func deletePendingAlert(id: String) throws(StoreError) {
+        statements.alertDelete.bind(1, id)
+        try statements.alertDelete.run()
+    }
+
+    public func writeAlertEvent(
+        alert: String, state: String, at: Timestamp, value: Double, clock: Timestamp
+    ) throws(StoreError) {
+        let insert = statements.alertEvent
+        insert.bind(1, alert)
+        insert.bind(2, state)
+        insert.bind(3, at.milliseconds)
+        insert.bind(4, value)
+        insert.bind(5, clock.milliseconds)
+        try insert.run()
+    }
+
+    public func write(task row: DispatchTask, who: String, why: String?) throws(StoreError) {
+        let insert = statements.task
+        insert.bind(1, row.id)
+        insert.bind(2, row.alertID)
+        insert.bind(3, row.kind)
+        insert.bind(4, row.area)
+        insert.bind(5, row.stage)
+        insert.bind(6, row.unit)
+        insert.bind(7, row.createdAt.milliseconds)
+        insert.bind(8, row.respondDue.milliseconds)
+        insert.bind(9, row.setOutDue.milliseconds)
+        insert.bind(10, row.disposeDue.milliseconds)
+        try insert.run()
+        let event = statements.taskEvent
+        event.bind(1, row.id)
+        event.bind(2, row.stage)
+        event.bind(3, row.createdAt.milliseconds)
+        event.bind(4, who)
+        event.bind(5, why)
+        try event.run()
+    }
+
+    /// Appends to the outbox; returns the event's sequence number.
+    public func append(outbox row: OutboxRow) throws(StoreError) -> Int64 {
+        let insert = statements.outbox
+        insert.bind(1, row.topic)
+        insert.bind(2, row.retainedTopic)
+        insert.bind(3, row.isEnd ? 1 : Int64(0))
+        insert.bind(4, row.payload)
+        try insert.run()
+        return unsafe sqlite3_last_insert_rowid(connection.handle)
+    }
+
+    public func write(outlet name: String, delivered: Int64) throws(StoreError) {
+        statements.outlet.bind(1, name)
+        statements.outlet.bind(2, delivered)
+        try statements.outlet.run()
+    }
+}

@@ -1,0 +1,102 @@
+import GRDB
+import GRDBSQLite
+import Glibc
+import Telemetry
+
+/// The one writer. Owned by the processor's thread, which processes a batch, writes it in one transaction and commits
+/// with `synchronous=FULL`; nobody else changes the store.
+public final class StoreWriter {
+    public let path: String
+    let connection: Connection
+    private let lock: StoreLock
+    /// The accepted readings of the batch at hand, by kind.
+    public let batches: [BatchTable]
+    private let inserts: [Statement]
+    let statements: WriterStatements
+    /// Off the commit path: moves the write-ahead log into the database.
+    public let checkpointer: Checkpointer
+
+    /// Opens the store, making or migrating it.
+    /// - Parameter walCapBytes: beyond this the write-ahead log raises an alarm (`Checkpointer.isOverCap`).
+    public init(path: String, walCapBytes: Int64 = 256 << 20) throws(StoreError) {
+        self.path = path
+        lock = try StoreLock(path: path)
+        try StoreWriter.migrate(path)
+        connection = try Connection(path: path)
+        try connection.execute("PRAGMA journal_mode=WAL")
+        try connection.execute("PRAGMA synchronous=FULL")
+        try connection.execute("PRAGMA wal_autocheckpoint=0")
+        try connection.execute("PRAGMA cache_size=-8192")
+        try connection.execute("PRAGMA temp_store=MEMORY")
+        batches = Kind.allCases.map { BatchTable(kind: $0) }
+        for batch in batches { try batch.register(on: connection) }
+        var made: [Statement] = []
+        for kind in Kind.allCases { made.append(try connection.prepare(RawLayout(kind).insertSQL)) }
+        inserts = made
+        statements = try WriterStatements(connection)
+        checkpointer = Checkpointer(path: path, capBytes: walCapBytes)
+    }
+
+    private static func migrate(_ path: String) throws(StoreError) {
+        do {
+            var configuration = Configuration()
+            configuration.prepareDatabase { db in
+                // Space of deleted rows can be given back in small steps; must be set before the first table.
+                try db.execute(sql: "PRAGMA auto_vacuum=INCREMENTAL")
+                try db.execute(sql: "PRAGMA journal_mode=WAL")
+            }
+            let queue = try DatabaseQueue(path: path, configuration: configuration)
+            defer { try? queue.close() }
+            let isForeign = try queue.read { db in
+                try !db.tableExists("grdb_migrations")
+                    && Int.fetchOne(db, sql: "SELECT count(*) FROM sqlite_master")! > 0
+            }
+            if isForeign { throw StoreError(.notADatabase, path: path, detail: "it holds other tables") }
+            if try queue.read({ db in try Schema.migrator.hasBeenSuperseded(db) }) {
+                throw StoreError(.newerVersion, path: path, detail: "it has migrations that this version does not know")
+            }
+            try Schema.migrator.migrate(queue)
+        } catch let error as StoreError {
+            throw error
+        } catch let error as DatabaseError {
+            throw StoreError.from(
+                code: error.extendedResultCode.rawValue, message: error.message ?? "no message", path: path)
+        } catch {
+            throw StoreError(.other, path: path, detail: "\(error)")
+        }
+    }
+
+    // MARK: A batch
+
+    public func begin() throws(StoreError) { try connection.execute("BEGIN IMMEDIATE") }
+
+    /// Inserts the accepted readings of all kinds, in the order of their ids within each kind.
+    public func insertReadings() throws(StoreError) {
+        for (batch, insert) in zip(batches, inserts) where batch.count > 0 {
+            batch.visible = 0..<batch.count
+            try insert.run()
+        }
+    }
+
+    public func commit() throws(StoreError) {
+        try connection.execute("COMMIT")
+        checkpointer.committed(on: connection)
+    }
+
+    public func rollback() {
+        if unsafe sqlite3_get_autocommit(connection.handle) == 0 { try? connection.execute("ROLLBACK") }
+    }
+
+    /// Whether a write can succeed now: takes and gives back the write lock.
+    public func probe() throws(StoreError) {
+        try begin()
+        rollback()
+    }
+
+    /// Moves the whole log into the database, at a clean end.
+    public func close() {
+        checkpointer.stop()
+        try? connection.execute("PRAGMA optimize")
+        _ = unsafe sqlite3_wal_checkpoint_v2(connection.handle, nil, SQLITE_CHECKPOINT_TRUNCATE, nil, nil)
+    }
+}

@@ -1,0 +1,50 @@
+/// The writer's prepared statements, one a table.
+struct WriterStatements {
+    let device: Statement
+    let deviceGateway: Statement
+    let deviceState: Statement
+    let segment: Statement
+    let engineState: Statement
+    let count: Statement
+    let reject: Statement
+    let minute: Statement
+    let alert: Statement
+    let alertDelete: Statement
+    let alertEvent: Statement
+    let task: Statement
+    let taskEvent: Statement
+    let outbox: Statement
+    let outlet: Statement
+
+    init(_ connection: Connection) throws(StoreError) {
+        device = try connection.prepare(
+            """
+            INSERT INTO device (number, kind, id, gateway, name, area, site, zone, lat, lon, team, tags, registered_at)
+            VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?)
+            ON CONFLICT (number) DO UPDATE SET gateway = excluded.gateway, name = excluded.name, area = excluded.area,
+              site = excluded.site, zone = excluded.zone, lat = excluded.lat, lon = excluded.lon,
+              team = excluded.team, tags = excluded.tags
+            """)
+        deviceGateway = try connection.prepare("UPDATE device SET gateway = ? WHERE number = ?")
+        deviceState = try connection.prepare("INSERT OR REPLACE INTO device_state VALUES (?,?,?,?)")
+        segment = try connection.prepare("INSERT OR REPLACE INTO raw_segment VALUES (?,?,?,?,?)")
+        engineState = try connection.prepare(
+            "UPDATE engine_state SET clock = ?, input = ?, checkpoint_input = ?, minutes_input = ?")
+        count = try connection.prepare(
+            """
+            UPDATE message_count SET received = received + ?, stored = stored + ?, duplicate = duplicate + ?,
+              rejected = rejected + ?, dropped = dropped + ? WHERE kind = ?
+            """)
+        reject = try connection.prepare("INSERT INTO reject VALUES (?,?,?,?,?,?,?)")
+        minute = try connection.prepare("INSERT OR REPLACE INTO noise_minute VALUES (?,?,?,?,?,?,?,?,?,?,?,?)")
+        alert = try connection.prepare("INSERT OR REPLACE INTO alert VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?)")
+        alertDelete = try connection.prepare("DELETE FROM alert WHERE id = ? AND state = 'pending'")
+        alertEvent = try connection.prepare(
+            "INSERT INTO alert_event (alert_id, state, at, value, clock) VALUES (?,?,?,?,?)")
+        task = try connection.prepare("INSERT OR IGNORE INTO task VALUES (?,?,?,?,?,?,?,?,?,?)")
+        taskEvent = try connection.prepare("INSERT INTO task_event (task_id, stage, at, who, why) VALUES (?,?,?,?,?)")
+        outbox = try connection.prepare(
+            "INSERT INTO outbox (topic, retained_topic, is_end, payload) VALUES (?,?,?,?)")
+        outlet = try connection.prepare("INSERT OR REPLACE INTO outlet VALUES (?,?)")
+    }
+}
