@@ -31,7 +31,7 @@ extension Engine {
         for reject in rejects { try store.write(reject: reject) }
         for (outlet, sequence) in delivered { try store.write(outlet: outlet, delivered: sequence) }
         try writeCounts()
-        if state.input - state.checkpointInput >= options.checkpointReadings {
+        if state.input - state.checkpointInput >= max(options.checkpointReadings, 16 * Int64(table.count)) {
             try table.writeChanged(to: store)
             state.checkpointInput = state.input
         }

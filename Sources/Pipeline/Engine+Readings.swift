@@ -25,12 +25,11 @@ extension Engine {
         }
 
         // Store.
-        let batch = batch(kind)
         state.input += 1
         let previous = unsafe entry.pointee.batch == batchNumber ? entry.pointee.lastRow : -1
         unsafe entry.pointee.batch = batchNumber
-        unsafe entry.pointee.lastRow = Int32(batch.count)
-        unsafe batch.append(BatchRow(reading: reading, text: text, id: state.input, previous: previous))
+        unsafe entry.pointee.lastRow = Int32(batchCount(kind))
+        unsafe append(BatchRow(reading: reading, text: text, id: state.input, previous: previous), kind)
 
         // Rules.
         if unsafe !reading.pointee.isBackfill {
@@ -56,7 +55,13 @@ extension Engine {
             } else {
                 state.clock = received
             }
-        case .received: state.clock = max(state.clock, received)
+        case .recorded:
+            if received == Timestamp.distantPast {
+                state.clock = max(state.clock, ts)
+                unsafe reading.pointee.received = state.clock
+            } else {
+                state.clock = max(state.clock, received)
+            }
         case .readings: state.clock = max(state.clock, ts)
         }
         let age = state.clock - ts

@@ -27,7 +27,7 @@ final class Engine {
     var rejects: [RejectRow] = []
     var newDevices: [Device] = []
 
-    // The batches as bare references for the hot path.
+    // The batches as properties: a `let` of a final class is used without counting references.
     let noiseBatch: BatchTable
     let vehicleBatch: BatchTable
     let bodycamBatch: BatchTable
@@ -72,9 +72,28 @@ final class Engine {
         }
     }
 
+    /// Appends to the batch of the kind.
+    @inline(__always)
+    func append(_ row: BatchRow, _ kind: Kind) {
+        switch kind {
+        case .noise: noiseBatch.append(row)
+        case .vehicle: vehicleBatch.append(row)
+        case .bodycam: bodycamBatch.append(row)
+        }
+    }
+
+    @inline(__always)
+    func batchCount(_ kind: Kind) -> Int {
+        switch kind {
+        case .noise: noiseBatch.count
+        case .vehicle: vehicleBatch.count
+        case .bodycam: bodycamBatch.count
+        }
+    }
+
     var hasUncommitted: Bool {
-        noiseBatch.count > 0 || vehicleBatch.count > 0 || bodycamBatch.count > 0 || !rejects.isEmpty
-            || !newDevices.isEmpty || counts.contains { !$0.isZero }
+        Kind.allCases.contains { batch($0).count > 0 } || !rejects.isEmpty || !newDevices.isEmpty
+            || counts.contains { !$0.isZero }
     }
 
     // MARK: Start
@@ -140,9 +159,17 @@ final class Engine {
         minutes.reserve(device: device.number)
     }
 
-    /// A device seen for the first time. After a batch was begun again the store may have it already.
+    /// A device seen for the first time, or one of the devices file that has found its gateway. After a batch was begun
+    /// again the store may have it already.
     func take(newDevice device: Device) {
-        if Int(device.number) < table.count { return }
+        var device = device
+        if Int(device.number) < table.count {
+            let known = table.devices[Int(device.number)]
+            guard known.gateway.isEmpty else { return }
+            let gateway = device.gateway
+            device = known
+            device.gateway = gateway
+        }
         add(device)
         newDevices.append(device)
     }

@@ -7,8 +7,8 @@ public struct EngineOptions: Sendable {
         /// The moment of arrival, by the server's wall clock; after downtime it resumes at the last committed batch and
         /// follows the accepted readings until the broker's queue is drained.
         case wall
-        /// The running maximum of the readings' moments of arrival, as recorded: replay.
-        case received
+        /// Replay: the running maximum of the recorded moments of arrival, and of `ts` where none is recorded.
+        case recorded
         /// The running maximum of the accepted `ts`: rehearsals with recordings over a live broker.
         case readings
     }
@@ -27,7 +27,8 @@ public struct EngineOptions: Sendable {
     public var source = "/patrol"
     /// Open minutes are written at least this often.
     public var minuteFlushMilliseconds: Int64 = 10_000
-    /// Device states are written every so many stored readings: what a restart reads again is bounded by it.
+    /// Device states are written every so many stored readings (at least 16 a device): what a restart reads again is
+    /// bounded by it.
     public var checkpointReadings: Int64 = 262_144
 
     public init(clock: Clock, rules: RuleSet, publishes: Bool) {

@@ -54,7 +54,7 @@ final class Processor {
             let start = consumer.firstSequence
             let limit = min(consumer.available(), start + options.batchSlots)
             if next == start && limit > next { batchStartedAt = ServerClock.monotonicNanoseconds }
-            while next < limit { next = process(next) }
+            process(upTo: limit)
             if next > start, isBatchDue(start) {
                 try commitBatch(from: start)
                 continue
@@ -68,6 +68,15 @@ final class Processor {
                 try finish(from: start)
                 return
             }
+        }
+    }
+
+    /// Processes and commits what is published now: a step of ``run()``, for tests that need one at a time.
+    func runBatch() throws(StoreError) {
+        while consumer.available() > next {
+            let start = consumer.firstSequence
+            process(upTo: min(consumer.available(), start + options.batchSlots))
+            try commitBatch(from: start)
         }
     }
 
@@ -100,9 +109,17 @@ final class Processor {
 
     // MARK: Records
 
+    /// Processes the records of `next..<limit`.
+    private func process(upTo limit: Int) {
+        let engine = self.engine  // once, so that no reference is counted for each reading
+        var sequence = next
+        while sequence < limit { sequence = process(sequence, engine) }
+        next = sequence
+    }
+
     /// Processes the record at `sequence`; returns the sequence behind it.
     @inline(__always)
-    private func process(_ sequence: Int) -> Int {
+    private func process(_ sequence: Int, _ engine: Engine) -> Int {
         let slot = unsafe UnsafeMutableRawPointer(consumer.slot(sequence))
         let tail = unsafe Int(slot.load(fromByteOffset: 1, as: UInt8.self))
         switch unsafe slot.load(as: Record.self) {
@@ -140,7 +157,8 @@ final class Processor {
             let topic = take(rejection.topicBytes)
             engine.rejects.append(
                 RejectRow(
-                    received: rejection.received, gateway: gateway, topic: topic, device: device, field: field,
+                    received: rejection.received == .distantPast ? engine.state.clock : rejection.received,
+                    gateway: gateway, topic: topic, device: device, field: field,
                     reason: rejection.reason, payload: Array(takeBytes(rejection.payloadBytes))))
             engine.counts[min(Int(rejection.kind), Kind.allCases.count)].rejected += 1
         case .newDevice:
@@ -208,7 +226,7 @@ final class Processor {
             _ = poll(nil, 0, pause)
             do throws(StoreError) {
                 try restart()
-                while next < end { next = process(next) }
+                process(upTo: end)
                 try commitOnce(flushesMinutes: false)
                 status.trouble(nil)
                 return
@@ -239,7 +257,7 @@ final class Processor {
     private func commitPart(_ records: ArraySlice<Int>, end: Int) throws(StoreError) {
         guard let first = records.first else { return }
         do throws(StoreError) {
-            while next < end { next = process(next) }
+            process(upTo: end)
             try commitOnce(flushesMinutes: false)
         } catch {
             store.rollback()

@@ -151,11 +151,13 @@ extension BatchTable {
             } else {
                 unsafe sqlite3_result_double(context, level)
             }
-        case 7: if let levels = unsafe RawEncoding.levels(reading.pointee) { unsafe sqlite3_result_int64(context, levels) }
         default:
-            guard unsafe RawEncoding.needsExact(reading.pointee) else { return }
-            let text = unsafe RawEncoding.exact(reading.pointee)
-            unsafe sqlite3_result_text(context, text, -1, unsafeBitCast(-1, to: sqlite3_destructor_type.self))
+            if unsafe RawEncoding.needsExact(reading.pointee) {
+                let text = unsafe RawEncoding.exact(reading.pointee)
+                unsafe sqlite3_result_text(context, text, -1, unsafeBitCast(-1, to: sqlite3_destructor_type.self))
+            } else if let levels = unsafe RawEncoding.levels(reading.pointee) {
+                unsafe sqlite3_result_int64(context, levels)
+            }
         }
     }
 

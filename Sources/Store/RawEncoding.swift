@@ -23,7 +23,7 @@ enum RawEncoding {
         return packed
     }
 
-    /// Nil where none of the five was sent; fields that tenths cannot hold are left 0 and stand in ``exact(_:)``.
+    /// Nil where none of the five was sent. For readings that do not need ``exact(_:)``.
     @inline(__always)
     static func levels(_ reading: borrowing Reading) -> Int64? {
         guard reading.present & 0b111110 != 0 else { return nil }
@@ -35,7 +35,7 @@ enum RawEncoding {
         return packed
     }
 
-    /// JSON of the values that the packing does not hold exactly, nil where it holds all.
+    /// Whether tenths cannot hold all of the levels and the battery exactly.
     @inline(__always)
     static func needsExact(_ reading: borrowing Reading) -> Bool {
         guard reading.present & 0b1111110 != 0 else { return false }
@@ -45,11 +45,12 @@ enum RawEncoding {
         return false
     }
 
+    /// JSON of the levels and the battery, by name, in the shortest decimals that give the same `Double`s.
     @inline(never)
     static func exact(_ reading: borrowing Reading) -> String {
         var members: [String] = []
         for (index, name) in zip(NoiseValue.lmax...NoiseValue.battery, RawLayout.noiseLevels + ["battery"]) {
-            if let value = reading.value(index), scaled(value, 10) == nil { members.append("\"\(name)\":\(value)") }
+            if let value = reading.value(index) { members.append("\"\(name)\":\(value)") }
         }
         return "{\(members.joined(separator: ","))}"
     }

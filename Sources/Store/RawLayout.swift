@@ -7,7 +7,7 @@ import Telemetry
 /// backfill, bits 5–14 battery of a noise meter in tenths of a percent + 1, bits 15… the period in ms + 1 where it is
 /// not the kind's default. Noise levels: `laeq` is an integer in hundredths of a dB where that is exact, else a real in
 /// dB; `levels` packs lmax, lmin, l10, l50, l90 as five 12-bit fields, each (tenths of a dB + 201), 0 when absent.
-/// What the packing cannot hold exactly stands in `exact`, a JSON object by field name.
+/// Where tenths cannot hold one of them or the battery exactly, `levels` is a JSON object of all of them by name.
 struct RawLayout {
     let kind: Kind
 
@@ -19,7 +19,7 @@ struct RawLayout {
     /// Columns in the order of the table, of the batch's virtual table and of ``RawRow``.
     var columns: [String] {
         let common = ["id", "ts", "device", "lag", "seq", "small"]
-        if kind == .noise { return common + ["laeq", "levels", "exact"] }
+        if kind == .noise { return common + ["laeq", "levels"] }
         return common + kind.description.fields.map(\.name)
     }
 
@@ -48,14 +48,15 @@ struct RawLayout {
             let names = kind.description.fields.map { "r.\($0.name)" }.joined(separator: ", ")
             return "\(head), \(names), r.id AS input \(tail)"
         }
-        func exact(_ name: String, _ packed: String) -> String {
-            "coalesce(json_extract(r.exact, '$.\(name)'), \(packed)) AS \(name)"
+        func unpacked(_ name: String, _ packed: String) -> String {
+            "CASE typeof(r.levels) WHEN 'text' THEN json_extract(r.levels, '$.\(name)') ELSE \(packed) END AS \(name)"
         }
         let levels = RawLayout.noiseLevels.enumerated().map { index, name in
             let field = "(r.levels >> \(index * 12) & 4095)"
-            return exact(name, "CASE WHEN \(field) THEN (\(field) - 201) / 10.0 END")
+            return unpacked(name, "CASE WHEN \(field) THEN (\(field) - 201) / 10.0 END")
         }.joined(separator: ", ")
-        let battery = exact("battery", "CASE WHEN r.small >> 5 & 1023 THEN ((r.small >> 5 & 1023) - 1) / 10.0 END")
+        let battery = unpacked(
+            "battery", "CASE WHEN r.small >> 5 & 1023 THEN ((r.small >> 5 & 1023) - 1) / 10.0 END")
         let period = "CASE WHEN r.small >> 15 THEN ((r.small >> 15) - 1) / 1000.0 ELSE 1.0 END AS period_s"
         let flags = ["rain", "wind", "calibration", "fault"].enumerated().map { bit, name in
             "CASE WHEN r.small & \(1 << bit) THEN ',\(name)' ELSE '' END"

@@ -107,16 +107,18 @@ enum RawRow {
         reading.set(NoiseValue.laeq, row.type(6) == SQLITE_INTEGER ? Double(row.integer(6)) / 100 : row.double(6))
         reading.bits = UInt16(small & 15)
         reading.bitsPresent = reading.bits
-        let battery = small >> 5 & 1023
-        if battery > 0 { reading.set(NoiseValue.battery, Double(battery - 1) / 10) }
-        let levels = row.integer(7)
-        for index in NoiseValue.lmax...NoiseValue.l90 {
-            let field = levels >> Int64((index - 1) * 12) & 4095
-            if field > 0 { reading.set(index, Double(field - 201) / 10) }
+        guard row.type(7) == SQLITE_TEXT else {
+            let battery = small >> 5 & 1023
+            if battery > 0 { reading.set(NoiseValue.battery, Double(battery - 1) / 10) }
+            let levels = row.integer(7)
+            for index in NoiseValue.lmax...NoiseValue.l90 {
+                let field = levels >> Int64((index - 1) * 12) & 4095
+                if field > 0 { reading.set(index, Double(field - 201) / 10) }
+            }
+            return
         }
-        guard !row.isNull(8) else { return }
         // `{"lmax":61.234,…}`, as RawEncoding.exact wrote it: names are known, values plain numbers.
-        for member in row.text(8).dropFirst().dropLast().split(separator: ",") {
+        for member in row.text(7).dropFirst().dropLast().split(separator: ",") {
             let parts = member.split(separator: ":")
             let names = RawLayout.noiseLevels + ["battery"]
             guard parts.count == 2, let position = names.firstIndex(of: String(parts[0].dropFirst().dropLast())),

@@ -83,7 +83,7 @@ extension Timestamp {
             next += 1
             var scale: Int64 = 100
             let first = next
-            while unsafe next < bytes.count, unsafe bytes[next] &- 0x30 < 10 {
+            while next < bytes.count, unsafe bytes[next] &- 0x30 < 10 {
                 fraction += unsafe Int64(bytes[next] &- 0x30) * scale
                 scale /= 10
                 next += 1

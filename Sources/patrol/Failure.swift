@@ -1,0 +1,27 @@
+import ArgumentParser
+import Foundation
+import Store
+
+/// The exit codes of the contract.
+enum Exit {
+    static let problems = ExitCode(1)
+    static let usage = ExitCode(2)
+    static let settings = ExitCode(3)
+    static let broker = ExitCode(4)
+    static let store = ExitCode(5)
+
+    /// Says what happened and ends with the code.
+    static func fail(_ message: String, _ code: ExitCode) -> ExitCode {
+        FileHandle.standardError.write(Data("patrol: \(message)\n".utf8))
+        return code
+    }
+
+    /// Runs `body`; a failing store ends with its code and its words.
+    static func onStoreFailure<Value>(_ body: () throws -> Value) throws -> Value {
+        do {
+            return try body()
+        } catch let error as StoreError {
+            throw fail("\(error)", store)
+        }
+    }
+}

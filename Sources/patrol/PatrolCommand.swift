@@ -1,0 +1,19 @@
+import ArgumentParser
+
+@main
+struct PatrolCommand: AsyncParsableCommand {
+    static let version = "0.1.0"
+
+    static let configuration = CommandConfiguration(
+        commandName: "patrol",
+        abstract: "Turns a city's field telemetry into dispatch tasks.",
+        discussion: """
+            EXAMPLES
+              patrol up --demo                              a simulated district, alerts and tasks on the screen
+              patrol run --config patrol.yaml               the pipeline on your broker
+              patrol replay recording.txt --into store.db   a recording into a store
+              patrol tail                                   alerts and tasks as they come
+            """,
+        version: version,
+        subcommands: [ReplayCommand.self])
+}

@@ -1,0 +1,144 @@
+import Foundation
+import GRDB
+import Ring
+import Rules
+import Store
+import Telemetry
+
+@testable import Pipeline
+
+/// A reading as a test writes it.
+struct Script {
+    var device: UInt32 = 0
+    var kind = Kind.noise
+    var ts: Int64
+    var level: Double
+    var seq: Int64? = nil
+    var received: Int64? = nil
+    var periodMilliseconds: UInt32 = 1000
+    var officer = ""
+}
+
+/// A store in a folder of its own, and processors run on it one after another: each `run` is a process' life.
+final class Rig {
+    let folder: URL
+    var path: String { folder.appendingPathComponent("patrol.db").path }
+    var options: EngineOptions
+    let deviceCount: UInt32
+
+    init(
+        deviceCount: UInt32 = 2, rules: [RuleDefinition] = [Rig.loud], clock: EngineOptions.Clock = .recorded,
+        publishes: Bool = true
+    ) throws {
+        folder = FileManager.default.temporaryDirectory.appendingPathComponent("patrol-\(UUID().uuidString)")
+        try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
+        options = EngineOptions(clock: clock, rules: RuleSet(rules), publishes: publishes)
+        self.deviceCount = deviceCount
+    }
+
+    deinit { try? FileManager.default.removeItem(at: folder) }
+
+    static let loud = RuleDefinition(
+        id: "loud", titleEnglish: "Loud", titleChinese: "吵", kind: .noise, metric: "laeq", bound: .above(70),
+        holdMilliseconds: 3000, clear: 68, severity: .warning, taskKind: "noise-check")
+
+    /// Publishes the readings into a ring in batches of the given sizes, each committed for itself, and ends cleanly;
+    /// with `killed`, ends as a killed process does: without the final commit and checkpoint.
+    @discardableResult
+    func run(
+        _ readings: [Script], batches: [Int] = [], killed: Bool = false, retryMilliseconds: Int32? = nil
+    ) throws -> [OutboxRow] {
+        let store = try StoreWriter(path: path)
+        let ring = Ring<Slot>(capacity: 4096)
+        let signals = CommitSignals(ringBell: ring.readable)
+        let status = PipelineStatus()
+        var published: [OutboxRow] = []
+        var left = readings[...]
+        var sizes = batches[...]
+        // The producer stays open over a killed life: its closing is what makes an end clean.
+        var producer = ring.makeProducer()
+        var processor: Processor? = try Processor(
+            store: store,
+            options: Processor.Options(engine: options, batchSlots: 512, retryMilliseconds: retryMilliseconds),
+            consumer: ring.makeConsumer(), signals: signals, inbox: Inbox(), status: status,
+            publish: { published += $0.events })
+        register(into: &producer)
+        while !left.isEmpty {
+            let size = min(sizes.popFirst() ?? 400, left.count)
+            for script in left.prefix(size) { append(script, to: &producer) }
+            left = left.dropFirst(size)
+            producer.publish()
+            try processor!.runBatch()
+        }
+        if killed {
+            processor = nil
+        } else {
+            producer.close()
+            try processor!.run()
+            store.close()
+        }
+        return published
+    }
+
+    private func register(into producer: inout RingProducer<Slot>) {
+        for device in 0..<deviceCount {
+            let bytes = Array("gd\(device)".utf8)
+            var record = NewDevice(
+                kind: device < 1_000 ? .noise : .bodycam, device: device, received: Timestamp(milliseconds: 0))
+            record.tail = 1
+            record.gatewayBytes = 1
+            record.idBytes = UInt8(bytes.count - 1)
+            _ = producer.claimWaiting(2)
+            unsafe UnsafeMutableRawPointer(producer.claimedSlot(producer.claimedCount - 2)).storeBytes(
+                of: record, as: NewDevice.self)
+            unsafe UnsafeMutableRawPointer(producer.claimedSlot(producer.claimedCount - 1)).copyMemory(
+                from: bytes, byteCount: bytes.count)
+        }
+    }
+
+    private func append(_ script: Script, to producer: inout RingProducer<Slot>) {
+        var reading = Reading(kind: script.kind, periodMilliseconds: script.periodMilliseconds)
+        reading.device = script.device
+        reading.ts = Timestamp(milliseconds: script.ts)
+        reading.received = Timestamp(milliseconds: script.received ?? script.ts)
+        reading.seq = script.seq ?? Reading.noSeq
+        reading.set(0, script.level)
+        reading.officerBytes = UInt8(script.officer.utf8.count)
+        reading.tail = script.officer.isEmpty ? 0 : 1
+        _ = producer.claimWaiting(1 + Int(reading.tail))
+        let first = producer.claimedCount - 1 - Int(reading.tail)
+        unsafe UnsafeMutableRawPointer(producer.claimedSlot(first)).storeBytes(of: reading, as: Reading.self)
+        if reading.tail > 0 {
+            let bytes = Array(script.officer.utf8)
+            unsafe UnsafeMutableRawPointer(producer.claimedSlot(first + 1)).copyMemory(
+                from: bytes, byteCount: bytes.count)
+        }
+    }
+
+    /// The rows of a query, a line each, columns joined by spaces.
+    func lines(_ sql: String) throws -> [String] {
+        var configuration = Configuration()
+        configuration.readonly = true
+        let queue = try DatabaseQueue(path: path, configuration: configuration)
+        return try queue.read { db in
+            try Row.fetchAll(db, sql: sql).map { row in
+                row.databaseValues.map { $0.isNull ? "-" : String(describing: $0.storage.value!) }.joined(separator: " ")
+            }
+        }
+    }
+
+    func execute(_ sql: String) throws {
+        try DatabaseQueue(path: path).write { try $0.execute(sql: sql) }
+    }
+
+    /// Everything that a restart or another cut into batches must not change.
+    func everything() throws -> [String] {
+        try lines("SELECT device, ts, seq, laeq FROM noise ORDER BY input")
+            + lines("SELECT * FROM noise_1m ORDER BY bucket, device")
+            + lines("SELECT id, state, started_at, fired_at, resolved_at, value FROM alert ORDER BY id")
+            + lines("SELECT seq, alert_id, state, at, value, clock FROM alert_event ORDER BY seq")
+            + lines("SELECT * FROM task ORDER BY id")
+            + lines("SELECT seq, task_id, stage, at, who, why FROM task_event ORDER BY seq")
+            + lines("SELECT seq, topic, payload FROM outbox ORDER BY seq")
+    }
+}
