@@ -47,13 +47,14 @@ let package = Package(
             dependencies: [
                 "Telemetry", "Store",
                 .product(name: "Hummingbird", package: "hummingbird"),
+                .product(name: "Logging", package: "swift-log"),
             ],
             swiftSettings: strict),
         .target(
             name: "Pipeline",
             dependencies: [
                 "Telemetry", "Ring", "Mosquitto", "Ingest", "Rules", "Rollups", "Store", "Dispatching", "Delivery",
-                "Settings",
+                "API", "Settings",
                 .product(name: "Logging", package: "swift-log"),
                 .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
             ],
@@ -63,7 +64,11 @@ let package = Package(
         .executableTarget(
             name: "patrol",
             dependencies: [
-                "Pipeline", "Simulation",
+                "API", "CMosquitto", "Delivery", "Ingest", "Mosquitto", "Pipeline", "Rules", "Settings", "Simulation", "Store",
+                "Telemetry",
+                .product(name: "GRDB", package: "GRDB.swift"),
+                .product(name: "Logging", package: "swift-log"),
+                .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
             ],
             swiftSettings: strict),

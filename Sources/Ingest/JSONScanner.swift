@@ -103,63 +103,6 @@ struct JSONScanner {
         return value
     }
 
-    /// Copies a string to `out` with its escapes decoded; nil when it is longer than `limit` bytes.
-    static func decode(_ text: Text, into out: UnsafeMutablePointer<UInt8>, limit: Int) -> Int? {
-        if !text.hasEscapes {
-            guard text.count <= limit else { return nil }
-            unsafe memcpy(out, text.start, text.count)
-            return text.count
-        }
-        var count = 0
-        var index = 0
-        func put(_ byte: UInt32) {
-            if count < limit { unsafe out[count] = UInt8(truncatingIfNeeded: byte) }
-            count += 1
-        }
-        while index < text.count {
-            let byte = unsafe text.start[index]
-            guard byte == 0x5C else {
-                put(UInt32(byte))
-                index += 1
-                continue
-            }
-            let kind = unsafe text.start[index + 1]
-            index += 2
-            switch kind {
-            case 0x62: put(8)
-            case 0x66: put(12)
-            case 0x6E: put(10)
-            case 0x72: put(13)
-            case 0x74: put(9)
-            case 0x75:
-                var scalar = unsafe hex4(text.start + index)!
-                index += 4
-                if scalar & 0xFC00 == 0xD800 {
-                    let low = unsafe hex4(text.start + index + 2)!
-                    scalar = 0x10000 + (scalar & 0x3FF) << 10 + (low & 0x3FF)
-                    index += 6
-                }
-                switch scalar {
-                case 0..<0x80: put(scalar)
-                case 0x80..<0x800:
-                    put(0xC0 | scalar >> 6)
-                    put(0x80 | scalar & 0x3F)
-                case 0x800..<0x10000:
-                    put(0xE0 | scalar >> 12)
-                    put(0x80 | scalar >> 6 & 0x3F)
-                    put(0x80 | scalar & 0x3F)
-                default:
-                    put(0xF0 | scalar >> 18)
-                    put(0x80 | scalar >> 12 & 0x3F)
-                    put(0x80 | scalar >> 6 & 0x3F)
-                    put(0x80 | scalar & 0x3F)
-                }
-            default: put(UInt32(kind))
-            }
-        }
-        return count <= limit ? count : nil
-    }
-
     /// A number; nil where it is none. The value is the nearest `Double`: exact by Clinger's fast path (a mantissa below
     /// 2^53, a power of ten up to 22), by `strtod` otherwise. Too large a number is infinite.
     @inline(__always)
@@ -178,6 +121,12 @@ struct JSONScanner {
             unsafe position += 1
             if unsafe position.pointee &- 0x30 < 10 { return nil }
         } else {
+            // Eight at a time: times have thirteen. Beyond 19 digits the mantissa has no meaning and is not used.
+            while let eight = unsafe JSONScanner.eightDigits(position) {
+                mantissa = mantissa &* 100_000_000 &+ eight
+                digits += 8
+                unsafe position += 8
+            }
             while true {
                 let digit = unsafe position.pointee &- 0x30
                 guard digit < 10 else { break }
@@ -210,7 +159,7 @@ struct JSONScanner {
         var number = Number()
         if digits <= 19 && mantissa < 1 << 53 && exponent >= -22 && exponent <= 22 {
             let magnitude = Double(mantissa)
-            let value = unsafe exponent < 0 ? magnitude / powersOfTen[-exponent] : magnitude * powersOfTen[exponent]
+            let value = exponent < 0 ? magnitude / powersOfTen[-exponent] : magnitude * powersOfTen[exponent]
             number.value = isNegative ? -value : value
         } else {
             number.value = unsafe strtod(UnsafeRawPointer(start).assumingMemoryBound(to: CChar.self), nil)
@@ -223,6 +172,20 @@ struct JSONScanner {
             number.integer = isNegative ? -Int64(mantissa) : Int64(mantissa)
         }
         return number
+    }
+
+    /// The value of eight digits, nil where one of the bytes is none. Pairs, then fours, then all eight are put together
+    /// within one word.
+    @inline(__always)
+    private static func eightDigits(_ bytes: UnsafePointer<UInt8>) -> UInt64? {
+        let text = unsafe UInt64(littleEndian: UnsafeRawPointer(bytes).loadUnaligned(as: UInt64.self))
+        let over = text &+ 0x4646_4646_4646_4646
+        let digits = text &- 0x3030_3030_3030_3030
+        guard (over | digits) & 0x8080_8080_8080_8080 == 0 else { return nil }
+        let pairs = (digits &* 10) &+ (digits >> 8)
+        let fours = (pairs & 0x0000_00FF_0000_00FF) &* 0x000F_4240_0000_0064
+        let rest = (pairs >> 16 & 0x0000_00FF_0000_00FF) &* 0x0000_2710_0000_0001
+        return (fours &+ rest) >> 32
     }
 
     private mutating func takeExponent() -> Int? {
@@ -282,56 +245,7 @@ struct JSONScanner {
 }
 
 /// Powers of ten that a `Double` holds exactly.
-private nonisolated(unsafe) let powersOfTen: UnsafeMutablePointer<Double> = {
-    let table = UnsafeMutablePointer<Double>.allocate(capacity: 23)
-    var power = 1.0
-    for index in 0..<23 {
-        unsafe table[index] = power
-        power *= 10
-    }
-    return unsafe table
-}()
-
-/// UTF-8 (RFC 3629), strictly.
-enum UTF8Check {
-    /// Whether the bytes are valid; pure ASCII costs a word a step. Reads up to 7 bytes past the end (padded).
-    static func isValid(_ bytes: UnsafePointer<UInt8>, count: Int) -> Bool {
-        var index = 0
-        while index < count {
-            let word = unsafe UnsafeRawPointer(bytes + index).loadUnaligned(as: UInt64.self)
-            if word & 0x8080_8080_8080_8080 == 0 {
-                index += 8
-                continue
-            }
-            return unsafe isValidSlowly(bytes + index, count: count - index)
-        }
-        return true
-    }
-
-    private static func isValidSlowly(_ bytes: UnsafePointer<UInt8>, count: Int) -> Bool {
-        var index = 0
-        func continues(_ offset: Int, _ range: ClosedRange<UInt8> = 0x80...0xBF) -> Bool {
-            unsafe index + offset < count && range.contains(bytes[index + offset])
-        }
-        while index < count {
-            switch unsafe bytes[index] {
-            case 0..<0x80: index += 1
-            case 0xC2...0xDF:
-                guard continues(1) else { return false }
-                index += 2
-            case 0xE0...0xEF:
-                let lead = unsafe bytes[index]
-                let second: ClosedRange<UInt8> = lead == 0xE0 ? 0xA0...0xBF : lead == 0xED ? 0x80...0x9F : 0x80...0xBF
-                guard continues(1, second), continues(2) else { return false }
-                index += 3
-            case 0xF0...0xF4:
-                let lead = unsafe bytes[index]
-                let second: ClosedRange<UInt8> = lead == 0xF0 ? 0x90...0xBF : lead == 0xF4 ? 0x80...0x8F : 0x80...0xBF
-                guard continues(1, second), continues(2), continues(3) else { return false }
-                index += 4
-            default: return false
-            }
-        }
-        return true
-    }
-}
+private let powersOfTen: InlineArray<23, Double> = [
+    1, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9, 1e10, 1e11, 1e12, 1e13, 1e14, 1e15, 1e16, 1e17, 1e18, 1e19, 1e20,
+    1e21, 1e22,
+]

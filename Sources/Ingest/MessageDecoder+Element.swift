@@ -5,25 +5,27 @@ import Telemetry
 extension MessageDecoder {
     /// Decodes the object at the scanner into a claimed slot, or into a rejection. False where the JSON is damaged.
     @inline(__always)
-    mutating func element(_ message: Message, _ table: KindTable, _ scanner: inout JSONScanner) -> Bool {
+    mutating func element(
+        _ message: Message, _ plan: KindTable.Plan, _ scanner: inout JSONScanner, depth: Int
+    ) -> Bool {
         let start = unsafe scanner.position
         let offset = writer.claim(tail: 0)
-        guard offset >= 0 else { return scanner.skipValue(depth: Limits.nesting) }
+        guard offset >= 0 else { return scanner.skipValue(depth: Limits.nesting + 1 - depth) }
         let reading = unsafe writer.slot(offset).assumingMemoryBound(to: Reading.self)
         unsafe reading.initialize(
-            to: Reading(kind: message.kind, periodMilliseconds: table.defaultPeriodMilliseconds))
+            to: Reading(kind: message.kind, periodMilliseconds: plan.defaultPeriodMilliseconds))
         unsafe reading.pointee.device = message.number
         unsafe reading.pointee.received = message.received
         var fault: Fault?
         var seen: UInt32 = 0
-        guard unsafe members(reading, offset, table, &scanner, &seen, &fault) else { return false }
-        if fault == nil && (seen & table.required != table.required || (table.anyOf != 0 && seen & table.anyOf == 0)) {
-            let missing = table.required & ~seen
+        guard unsafe members(reading, offset, plan, &scanner, Limits.nesting - depth, &seen, &fault) else { return false }
+        if fault == nil && (seen & plan.required != plan.required || (plan.anyOf != 0 && seen & plan.anyOf == 0)) {
+            let missing = plan.required & ~seen
             fault = Fault(.missing, entry: missing == 0 ? Fault.wholePayload : missing.trailingZeroBitCount)
         }
         if let fault {
             writer.rewind(to: offset)
-            let field = fault.entry == Fault.wholePayload ? "payload" : table.names[fault.entry]
+            let field = fault.entry == Fault.wholePayload ? "payload" : name(message.kind, fault.entry)
             unsafe refuse(message, fault.reason, field: field, from: start, to: scanner.position)
         }
         return true
@@ -45,42 +47,50 @@ extension MessageDecoder {
     /// The members of an object. After a fault the rest is still checked to be JSON.
     @inline(__always)
     private mutating func members(
-        _ reading: UnsafeMutablePointer<Reading>, _ offset: Int, _ table: KindTable, _ scanner: inout JSONScanner,
-        _ seen: inout UInt32, _ fault: inout Fault?
+        _ reading: UnsafeMutablePointer<Reading>, _ offset: Int, _ plan: KindTable.Plan, _ scanner: inout JSONScanner,
+        _ depth: Int, _ seen: inout UInt32, _ fault: inout Fault?
     ) -> Bool {
         unsafe scanner.position += 1
         var given: UInt32 = 0
-        var next = 0
+        var previous = plan.count
         if scanner.take(0x7D) { return true }
         repeat {
-            guard scanner.take(0x22), let key = scanner.string(), scanner.take(0x3A) else { return false }
-            let index = unsafe key.hasEscapes ? escapedKey(key, table) : table.find(key.start, count: key.count, hint: next)
+            guard scanner.take(0x22) else { return false }
+            var index = unsafe Int(plan.next[previous])
+            if unsafe plan.isPredicted(scanner.position, index) {
+                unsafe scanner.position += plan.entries[index].bytes + 1
+            } else {
+                guard let key = scanner.string() else { return false }
+                index = unsafe key.hasEscapes ? escapedKey(key, plan) : plan.find(key.start, count: key.count, hint: index)
+                if index >= 0 { unsafe plan.next[previous] = UInt8(index) }
+            }
+            guard scanner.take(0x3A) else { return false }
             if index < 0 || fault != nil {
-                guard scanner.skipValue(depth: Limits.nesting - 1) else { return false }
+                guard scanner.skipValue(depth: depth) else { return false }
                 continue
             }
-            next = index + 1
+            previous = index
             let bit: UInt32 = 1 << UInt32(index)
             if given & bit != 0 {
                 fault = Fault(.malformed, entry: index)
-                guard scanner.skipValue(depth: Limits.nesting - 1) else { return false }
+                guard scanner.skipValue(depth: depth) else { return false }
                 continue
             }
             given |= bit
             scanner.skipSpace()
-            let entry = unsafe table.entries[index]
+            let entry = unsafe plan.entries[index]
             if scanner.byte == 0x6E {
                 guard scanner.literal("null") else { return false }
                 continue
             }
             let start = unsafe scanner.position
-            switch unsafe value(entry, reading, offset, table, &scanner) {
+            switch unsafe value(entry, reading, offset, plan, &scanner) {
             case .good: seen |= bit
             case .range: fault = Fault(.range, entry: index)
             case .wrongType:
                 fault = Fault(.type, entry: index)
                 unsafe scanner.position = start
-                guard scanner.skipValue(depth: Limits.nesting - 1) else { return false }
+                guard scanner.skipValue(depth: depth) else { return false }
             case .damaged: return false
             }
         } while scanner.take(0x2C)
@@ -88,10 +98,18 @@ extension MessageDecoder {
     }
 
     @inline(never)
-    private func escapedKey(_ key: JSONScanner.Text, _ table: KindTable) -> Int {
-        unsafe withUnsafeTemporaryAllocation(of: UInt8.self, capacity: 64) { bytes in
-            guard let count = unsafe JSONScanner.decode(key, into: bytes.baseAddress!, limit: 16) else { return -1 }
-            return unsafe table.find(bytes.baseAddress!, count: count, hint: 0)
+    private func escapedKey(_ key: JSONScanner.Text, _ plan: KindTable.Plan) -> Int {
+        unsafe withDecoded(key) { unsafe $0.map { unsafe plan.find($0.baseAddress!.assumingMemoryBound(to: UInt8.self), count: $0.count, hint: 0) } ?? -1 }
+    }
+
+    /// A text with its escapes decoded, nil where it is longer than 64 bytes. 16 bytes can be read from its start on.
+    @inline(__always)
+    private func withDecoded<Result>(_ text: JSONScanner.Text, _ body: (UnsafeRawBufferPointer?) -> Result) -> Result {
+        if !text.hasEscapes { return unsafe body(UnsafeRawBufferPointer(start: text.start, count: text.count)) }
+        return unsafe withUnsafeTemporaryAllocation(of: UInt8.self, capacity: 80) { bytes in
+            unsafe bytes.initialize(repeating: 0)
+            let count = unsafe JSONScanner.decode(text, into: bytes.baseAddress!, limit: 64)
+            return unsafe body(count.map { unsafe UnsafeRawBufferPointer(start: bytes.baseAddress!, count: $0) })
         }
     }
 
@@ -99,7 +117,7 @@ extension MessageDecoder {
 
     @inline(__always)
     private mutating func value(
-        _ entry: KindTable.Entry, _ reading: UnsafeMutablePointer<Reading>, _ offset: Int, _ table: KindTable,
+        _ entry: KindTable.Entry, _ reading: UnsafeMutablePointer<Reading>, _ offset: Int, _ plan: KindTable.Plan,
         _ scanner: inout JSONScanner
     ) -> Outcome {
         switch entry.action {
@@ -139,7 +157,7 @@ extension MessageDecoder {
             return .good
         case .time:
             return moment(&scanner) { unsafe reading.pointee.set(Int(entry.index), Double($0.milliseconds)) }
-        case .flags: return unsafe flags(entry, reading, table, &scanner)
+        case .flags: return unsafe flags(reading, plan, &scanner)
         case .officer, .boot: return unsafe text(entry, reading, offset, &scanner)
         }
     }
@@ -151,10 +169,9 @@ extension MessageDecoder {
         if scanner.byte == 0x22 {
             unsafe scanner.position += 1
             guard let text = scanner.string() else { return .damaged }
-            guard let read = unsafe Timestamp(rfc3339: UnsafeRawBufferPointer(start: text.start, count: text.count)) else {
-                // Back before the quote: the caller passes over the whole value again.
-                return .wrongType
-            }
+            // Where it is no time, the caller goes back and passes over the whole value.
+            let parsed = unsafe withDecoded(text) { unsafe $0.flatMap { unsafe Timestamp(rfc3339: $0) } }
+            guard let read = parsed else { return .wrongType }
             moment = read
         } else {
             guard scanner.byte == 0x2D || scanner.byte &- 0x30 < 10 else { return .wrongType }
@@ -169,8 +186,7 @@ extension MessageDecoder {
 
     @inline(never)
     private func flags(
-        _ entry: KindTable.Entry, _ reading: UnsafeMutablePointer<Reading>, _ table: KindTable,
-        _ scanner: inout JSONScanner
+        _ reading: UnsafeMutablePointer<Reading>, _ plan: KindTable.Plan, _ scanner: inout JSONScanner
     ) -> Outcome {
         guard scanner.byte == 0x5B else { return .wrongType }
         unsafe scanner.position += 1
@@ -181,9 +197,9 @@ extension MessageDecoder {
             guard scanner.byte == 0x22 else { return .wrongType }
             unsafe scanner.position += 1
             guard let text = scanner.string() else { return .damaged }
-            let name = unsafe String(decoding: UnsafeBufferPointer(start: text.start, count: text.count), as: UTF8.self)
-            if let bit = table.flagNames.firstIndex(of: name) {
-                unsafe reading.pointee.setBit(Int(entry.index) + bit, true)
+            let bit = unsafe withDecoded(text) { unsafe $0.map { unsafe plan.flagBit($0.baseAddress!.assumingMemoryBound(to: UInt8.self), count: $0.count) } ?? -1 }
+            if bit >= 0 {
+                unsafe reading.pointee.setBit(bit, true)
             } else {
                 isKnown = false
             }
@@ -204,14 +220,16 @@ extension MessageDecoder {
                 unsafe scanner.position += 1
                 guard let text = scanner.string() else { return outcome = .damaged }
                 guard let decoded = unsafe JSONScanner.decode(text, into: bytes.baseAddress!, limit: Limits.textBytes),
-                    unsafe !bytes[..<decoded].contains(where: { $0 < 0x20 || $0 == 0x7F })
+                    unsafe !JSONScanner.hasControl(bytes.baseAddress!, count: decoded)
                 else { return outcome = .range }
                 count = decoded
             } else if entry.action == .boot, scanner.byte == 0x2D || scanner.byte &- 0x30 < 10 {
                 let start = unsafe scanner.position
-                guard let number = scanner.number() else { return outcome = .damaged }
-                guard number.isInteger else { return outcome = .wrongType }
+                guard scanner.number() != nil else { return outcome = .damaged }
                 count = unsafe scanner.position - start
+                let written = unsafe UnsafeBufferPointer(start: start, count: count)
+                guard unsafe !written.contains(where: { $0 == 0x2E || $0 | 0x20 == 0x65 }) else { return outcome = .wrongType }
+                guard count <= Limits.textBytes else { return outcome = .range }
                 unsafe memcpy(bytes.baseAddress!, start, count)
             } else {
                 return outcome = .wrongType

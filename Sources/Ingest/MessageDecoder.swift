@@ -13,9 +13,15 @@ public struct MessageDecoder: ~Copyable {
     let registry: DeviceRegistry
     var writer: RecordWriter
     let tables: [KindTable]
+    // A plan per kind, by raw value; owned here, freed in deinit.
+    private let plans: UnsafeMutablePointer<KindTable.Plan>
+    private var topics = TopicCache()
+    /// The message's device where the registry does not know it yet, or knows no gateway of it.
+    var newcomer: (gateway: String, id: String)?
     // The payload with NUL padding behind it (see JSONScanner); owned here, freed in deinit.
     private let buffer: UnsafeMutablePointer<UInt8>
-    private var dropped: [UInt32]
+    var dropped: [UInt32]
+    var hasDropped = false
 
     public init(
         topicRoot: String = "patrol/v1", producer: consuming RingProducer<Slot>, registry: DeviceRegistry
@@ -24,11 +30,16 @@ public struct MessageDecoder: ~Copyable {
         self.registry = registry
         writer = RecordWriter(producer)
         tables = Kind.allCases.map(KindTable.init)
+        unsafe plans = .allocate(capacity: tables.count)
+        for (index, table) in tables.enumerated() { unsafe (plans + index).initialize(to: table.plan) }
         unsafe buffer = .allocate(capacity: Limits.payloadBytes + JSONScanner.padding)
         dropped = Array(repeating: 0, count: Kind.allCases.count + 1)
     }
 
-    deinit { unsafe buffer.deallocate() }
+    deinit {
+        unsafe buffer.deallocate()
+        unsafe plans.deallocate()
+    }
 
     /// One past the last published slot.
     public var publishedSequence: Int { writer.producer.publishedSequence }
@@ -37,9 +48,17 @@ public struct MessageDecoder: ~Copyable {
     /// Nobody reads any more.
     public var isConsumerClosed: Bool { writer.producer.isConsumerClosed }
 
+    /// Says that nothing more comes. What is published is still read.
+    public mutating func close() {
+        publish()
+        writeDropped(waits: true)
+        writer.producer.publish()
+        writer.producer.finish()
+    }
+
     /// Makes everything decoded visible to the consumer.
     public mutating func publish() {
-        if dropped.contains(where: { $0 > 0 }) { writeDropped() }
+        writeDropped(waits: false)
         writer.producer.publish()
     }
 
@@ -51,25 +70,23 @@ public struct MessageDecoder: ~Copyable {
         topic: UnsafeRawBufferPointer, payload: UnsafeRawBufferPointer, received: Timestamp,
         onFull policy: FullPolicy = .wait
     ) -> Int {
-        writer.policy = policy
-        guard payload.count > 0, payload.count <= Limits.payloadBytes, let known = unsafe registry.cached(topic) else {
+        writer.begin(policy)
+        guard payload.count > 0, payload.count <= Limits.payloadBytes, let known = unsafe topics.find(topic) else {
             return unsafe decodeSlowly(topic, payload, received)
         }
-        var message = unsafe Message(topic: topic, payload: payload, received: received, kind: known.kind, number: known.number)
-        return decode(&message)
+        return decode(
+            unsafe Message(topic: topic, payload: payload, received: received, kind: known.kind, number: known.number))
     }
 
     /// What is known of the message at hand.
     @safe
-    struct Message {
+    struct Message: BitwiseCopyable {
         // The caller's bytes, valid during the call.
         let topic: UnsafeRawBufferPointer
         let payload: UnsafeRawBufferPointer
         let received: Timestamp
         let kind: Kind
         var number: UInt32
-        /// A device that the registry does not know yet, or that has no gateway yet.
-        var newcomer: (gateway: String, id: String)?
 
         init(
             topic: UnsafeRawBufferPointer, payload: UnsafeRawBufferPointer, received: Timestamp, kind: Kind, number: UInt32
@@ -110,12 +127,12 @@ public struct MessageDecoder: ~Copyable {
             case .refused(let reason, let field): refuse(reason, field, kind, gateway, device)
             case .known(let number):
                 message.number = number
-                if registry.isUnbound(number) { message.newcomer = (gateway, device) }
-                return decodeNewcomer(&message)
+                if registry.isUnbound(number) { newcomer = (gateway, device) }
+                return decodeNewcomer(message)
             case .new:
                 message.number = UInt32(registry.count)
-                message.newcomer = (gateway, device)
-                return decodeNewcomer(&message)
+                newcomer = (gateway, device)
+                return decodeNewcomer(message)
             }
         }
         if writer.isFull { giveUp(to: mark, kind: kindOfMessage, count: 1) }
@@ -123,28 +140,32 @@ public struct MessageDecoder: ~Copyable {
     }
 
     /// A topic seen for the first time: the device is registered only if the message brings a good reading.
-    private mutating func decodeNewcomer(_ message: inout Message) -> Int {
+    private mutating func decodeNewcomer(_ message: Message) -> Int {
+        defer { newcomer = nil }
         let mark = writer.mark
-        if let (gateway, id) = message.newcomer {
+        if let (gateway, id) = newcomer {
             writer.newDevice(
                 kind: message.kind, number: message.number, gateway: gateway, id: id, received: message.received)
         }
         let first = writer.mark
-        let count = decode(&message)
+        let count = decode(message)
         guard hasReading(from: first) else {
-            // Only rejections: again without the device, so that none is made.
-            guard message.newcomer != nil, writer.mark > first else { return count }
-            writer.rewind(to: mark)
-            return decode(&message)
+            // Only rejections, or all of it dropped: without the device, so that none is made.
+            if newcomer != nil {
+                let isDropped = writer.mark == first
+                writer.rewind(to: mark)
+                return isDropped ? count : decode(message)
+            }
+            return count
         }
-        if let (gateway, id) = message.newcomer {
+        if let (gateway, id) = newcomer {
             if registry.isKnown(message.number) {
                 registry.bind(message.number, to: gateway)
             } else {
                 _ = registry.register(kind: message.kind, id: id, gateway: gateway)
             }
         }
-        unsafe registry.remember(message.topic, kind: message.kind, number: message.number)
+        unsafe topics.insert(message.topic, kind: message.kind, number: message.number)
         return count
     }
 
@@ -160,7 +181,7 @@ public struct MessageDecoder: ~Copyable {
 
     /// The payload of a message whose device is settled.
     @inline(__always)
-    mutating func decode(_ message: inout Message) -> Int {
+    mutating func decode(_ message: Message) -> Int {
         let count = unsafe message.payload.count
         unsafe memcpy(buffer, message.payload.baseAddress!, count)
         unsafe (UnsafeMutableRawPointer(buffer) + count).initializeMemory(as: UInt8.self, repeating: 0, count: JSONScanner.padding)
@@ -168,17 +189,22 @@ public struct MessageDecoder: ~Copyable {
         var scanner = unsafe JSONScanner(position: UnsafePointer(buffer))
         let decoded: Int
         if unsafe UTF8Check.isValid(buffer, count: count) {
-            decoded = unsafe decodeBody(&message, &scanner, end: UnsafePointer(buffer) + count)
+            decoded = unsafe decodeBody(message, &scanner, end: UnsafePointer(buffer) + count)
         } else {
             decoded = -1
         }
-        if writer.isFull {
+        let isTooMuch = writer.isFull && writer.isOverCapacity
+        if writer.isFull && !isTooMuch {
             giveUp(to: mark, kind: message.kind, count: max(1, decoded))
             return max(1, decoded)
         }
-        if decoded >= 0 { return decoded }
+        if decoded >= 0 && !isTooMuch { return decoded }
+        writer.isFull = false
         writer.rewind(to: mark)
-        refuseWhole(message, decoded == -2 ? .limit : decoded == -3 ? .type : decoded == -4 ? .missing : .malformed)
+        refuseWhole(
+            message,
+            decoded == -2 || (isTooMuch && decoded >= 0)
+                ? .limit : decoded == -3 ? .type : decoded == -4 ? .missing : .malformed)
         if writer.isFull { giveUp(to: mark, kind: message.kind, count: 1) }
         return 1
     }
@@ -186,21 +212,21 @@ public struct MessageDecoder: ~Copyable {
     /// Readings decoded; −1 damaged, −2 too many, −3 no object nor array, −4 an empty array.
     @inline(__always)
     private mutating func decodeBody(
-        _ message: inout Message, _ scanner: inout JSONScanner, end: UnsafePointer<UInt8>
+        _ message: Message, _ scanner: inout JSONScanner, end: UnsafePointer<UInt8>
     ) -> Int {
-        let table = tables[Int(message.kind.rawValue)]
+        let plan = unsafe plans[Int(message.kind.rawValue)]
         scanner.skipSpace()
         if scanner.byte == 0x7B {
-            guard element(message, table, &scanner) else { return -1 }
+            guard element(message, plan, &scanner, depth: 1) else { return -1 }
             scanner.skipSpace()
             return unsafe scanner.position == end ? 1 : -1
         }
-        return unsafe decodeRare(message, table, &scanner, end: end)
+        return unsafe decodeRare(message, plan, &scanner, end: end)
     }
 
     @inline(never)
     private mutating func decodeRare(
-        _ message: Message, _ table: KindTable, _ scanner: inout JSONScanner, end: UnsafePointer<UInt8>
+        _ message: Message, _ plan: KindTable.Plan, _ scanner: inout JSONScanner, end: UnsafePointer<UInt8>
     ) -> Int {
         guard scanner.byte == 0x5B else {
             guard scanner.skipValue(depth: Limits.nesting) else { return -1 }
@@ -219,7 +245,7 @@ public struct MessageDecoder: ~Copyable {
             if isOver || writer.isFull {
                 guard scanner.skipValue(depth: Limits.nesting - 1) else { return -1 }
             } else if scanner.byte == 0x7B {
-                guard element(message, table, &scanner) else { return -1 }
+                guard element(message, plan, &scanner, depth: 2) else { return -1 }
             } else {
                 let start = unsafe scanner.position
                 guard scanner.skipValue(depth: Limits.nesting - 1) else { return -1 }
@@ -232,46 +258,5 @@ public struct MessageDecoder: ~Copyable {
         scanner.skipSpace()
         guard unsafe scanner.position == end else { return -1 }
         return isOver ? -2 : count
-    }
-
-    // MARK: Refusals
-
-    @inline(never)
-    func names(of message: Message) -> (gateway: String, device: String) {
-        if let newcomer = message.newcomer { return (newcomer.gateway, newcomer.id) }
-        let known = registry.devices[Int(message.number)]
-        return (known.gateway, known.id)
-    }
-
-    @inline(never)
-    mutating func refuse(
-        _ message: Message, _ reason: RejectReason, field: String, from start: UnsafePointer<UInt8>,
-        to end: UnsafePointer<UInt8>
-    ) {
-        let (gateway, device) = names(of: message)
-        unsafe writer.rejection(
-            reason, kind: message.kind, gateway: gateway, device: device, field: field, topic: message.topic,
-            payload: UnsafeRawBufferPointer(start: start, count: end - start), received: message.received)
-    }
-
-    @inline(never)
-    private mutating func refuseWhole(_ message: Message, _ reason: RejectReason) {
-        let (gateway, device) = names(of: message)
-        unsafe writer.rejection(
-            reason, kind: message.kind, gateway: gateway, device: device, field: "payload", topic: message.topic,
-            payload: message.payload, received: message.received)
-    }
-
-    private mutating func giveUp(to mark: Int, kind: Kind?, count: Int) {
-        writer.rewind(to: mark)
-        writer.isFull = false
-        dropped[kind.map { Int($0.rawValue) } ?? Kind.allCases.count] += UInt32(count)
-    }
-
-    private mutating func writeDropped() {
-        for index in dropped.indices where dropped[index] > 0 {
-            let kind = index < Kind.allCases.count ? UInt8(index) : 255
-            if writer.dropped(kind: kind, count: dropped[index]) { dropped[index] = 0 }
-        }
     }
 }

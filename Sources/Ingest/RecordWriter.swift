@@ -15,10 +15,43 @@ public enum FullPolicy: Sendable {
 struct RecordWriter: ~Copyable {
     var producer: RingProducer<Slot>
     var policy = FullPolicy.wait
-    /// Set when a claim failed under `.drop`, or the consumer is gone: the message is to be given up.
+    /// Set when a claim failed: the message is to be given up.
     var isFull = false
+    /// Set besides `isFull` when waiting would not help: the message alone is too much for the ring.
+    var isOverCapacity = false
+    /// The ring's slots, as far as they were free when the writer was made.
+    let capacity: Int
+    /// Rejections written for the message at hand.
+    private var rejections = 0
 
-    init(_ producer: consuming RingProducer<Slot>) { self.producer = producer }
+    /// Rejections of one message that carry topic and payload. The others name gateway, device and field only, so that
+    /// the largest message stays within half the ring: see ``relationsHold``.
+    static let detailedRejections = 100
+
+    /// What bounds one message and what may lie unpublished before it.
+    static var relationsHold: Bool {
+        let full = 1 + Limits.tailSlots
+        let brief = 1 + slots(forBytes: 3 * Limits.idBytes)
+        return detailedRejections * full + Limits.readingsPerMessage * brief + 3 <= Limits.ringSlots / 4 * 3
+    }
+
+    init(_ producer: consuming RingProducer<Slot>) {
+        var producer = producer
+        var count = 0
+        while producer.claim(max(1, count)) { count += max(1, count) }
+        producer.unclaim(from: 0)
+        capacity = count
+        self.producer = producer
+    }
+
+    /// Begins a message. Much that is unpublished is published first: a message waits only for room that the consumer
+    /// can make.
+    @inline(__always)
+    mutating func begin(_ policy: FullPolicy) {
+        self.policy = policy
+        rejections = 0
+        if producer.claimedCount > capacity / 4 { producer.publish() }
+    }
 
     /// Where the next record will lie, for ``rewind(to:)``.
     @inline(__always)
@@ -36,9 +69,9 @@ struct RecordWriter: ~Copyable {
     }
 
     private mutating func claimSlowly(_ count: Int) -> Bool {
-        // Nothing of this message is published, so that waiting could be for ever if it alone filled the ring:
-        // `Limits.relationsHold` bounds a message to half of it.
-        if policy == .wait, producer.claimWaiting(count) { return true }
+        // What is claimed and unpublished makes no room while we wait for it.
+        isOverCapacity = producer.claimedCount + count > capacity
+        if !isOverCapacity, policy == .wait, producer.claimWaiting(count) { return true }
         isFull = true
         return false
     }
@@ -72,8 +105,8 @@ struct RecordWriter: ~Copyable {
         unsafe bytes.withUnsafeBytes { unsafe write($0, toTailOf: offset, at: 0) }
     }
 
-    mutating func dropped(kind: UInt8, count: UInt32) -> Bool {
-        guard producer.claim(1) else { return false }
+    mutating func dropped(kind: UInt8, count: UInt32, waits: Bool) -> Bool {
+        guard waits && producer.claimedCount < capacity ? producer.claimWaiting(1) : producer.claim(1) else { return false }
         unsafe slot(producer.claimedCount - 1).storeBytes(of: Dropped(kind: kind, count: count), as: Dropped.self)
         return true
     }
@@ -82,8 +115,12 @@ struct RecordWriter: ~Copyable {
         _ reason: RejectReason, kind: Kind?, gateway: String, device: String, field: String,
         topic: UnsafeRawBufferPointer, payload: UnsafeRawBufferPointer, received: Timestamp
     ) {
-        let topicPart = unsafe topic.count > Limits.topicBytes ? UnsafeRawBufferPointer(rebasing: topic[..<Limits.topicBytes]) : topic
-        let excerpt = unsafe RecordWriter.excerpt(payload)
+        rejections += 1
+        let none = unsafe UnsafeRawBufferPointer(start: nil, count: 0)
+        let isBrief = rejections > RecordWriter.detailedRejections
+        let topicPart = unsafe isBrief ? none
+            : topic.count > Limits.topicBytes ? UnsafeRawBufferPointer(rebasing: topic[..<Limits.topicBytes]) : topic
+        let excerpt = unsafe isBrief ? none : RecordWriter.excerpt(payload)
         let names = Array(gateway.utf8.prefix(Limits.idBytes)) + Array(device.utf8.prefix(Limits.idBytes))
             + Array(field.utf8.prefix(Limits.idBytes))
         var record = Rejection(reason: reason, received: received)

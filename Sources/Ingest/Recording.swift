@@ -13,16 +13,20 @@ public struct RecordingOptions: Sendable {
     public init() {}
 }
 
+/// A recording that cannot be read at all, or not to its end: `path: what; what to do`.
 public struct RecordingError: Error, CustomStringConvertible, Sendable {
     public let description: String
 }
 
 /// A recording of messages: lines as `mosquitto_sub -v` prints them (topic, space, payload), as
 /// `mosquitto_sub -F '%U %t %x'` does (seconds with fraction, topic, payload in hex), or CSV with a header; plain or
-/// gzip'd. CSV rows become native payloads, so that all three go the same way.
+/// gzip'd. CSV rows become native payloads, so that all three go the same way. One thread owns it.
+///
+/// Lines are found and handed over where they lie in the block that was read: nothing is copied or allocated for one.
 @safe
 public final class Recording {
-    /// One message. `received` is nil where the recording does not say when it arrived.
+    /// One message; its bytes are valid during the call only. `received` is nil where the recording does not say when
+    /// it arrived.
     @safe
     public struct Message {
         public let topic: UnsafeRawBufferPointer
@@ -36,177 +40,86 @@ public final class Recording {
         }
     }
 
-    enum Format {
-        case messages
-        case hexMessages
-        case csv(CSVColumns)
-    }
+    enum Format: BitwiseCopyable { case unknown, messages, hexMessages, csv }
 
-    private let path: String
-    private let options: RecordingOptions
-    // Opened in init, closed in deinit.
-    private let file: UnsafeMutablePointer<FILE>
-    private let isPipe: Bool
-    private var format: Format?
-    private var lineNumber = 0
+    /// A line may hold the largest payload in hex, its topic and its time, and is refused from here on.
+    static let lineBytes = 4 << 20
+    /// What is read at a time: it stays in the second-level cache until it is decoded.
+    static let readBytes = 256 << 10
+    /// Problems kept in words; the others are counted.
+    static let problemsKept = 20
+
+    let path: String
+    let options: RecordingOptions
+    private let source: RecordingSource
+    var format = Format.unknown
+    var csv: CSVRow
+    private(set) var lineNumber = 0
     /// Lines that are no messages, as `path:line: message`; at most 20 are kept.
     public private(set) var problems: [String] = []
     public private(set) var problemCount = 0
     /// Bytes read so far, decompressed.
     public private(set) var bytesRead = 0
-    private var hex = [UInt8]()
-    private var csv = CSVRow()
 
     public init(path: String, options: RecordingOptions) throws(RecordingError) {
         self.path = path
         self.options = options
-        var magic: [UInt8] = [0, 0]
-        guard let plain = unsafe fopen(path, "r") else {
-            throw RecordingError(description: "\(path): \(unsafe String(cString: strerror(errno))); give a file that can be read")
-        }
-        let count = unsafe fread(&magic, 1, 2, plain)
-        if count == 2 && magic == [0x1F, 0x8B] {
-            unsafe fclose(plain)
-            let quoted = "'" + path.split(separator: "'", omittingEmptySubsequences: false).joined(separator: "'\\''") + "'"
-            guard let pipe = unsafe popen("exec gzip -dc -- \(quoted)", "r") else {
-                throw RecordingError(description: "\(path): gzip could not be started")
-            }
-            unsafe file = pipe
-            isPipe = true
-        } else {
-            unsafe rewind(plain)
-            unsafe file = plain
-            isPipe = false
-        }
+        csv = CSVRow(options)
+        source = try RecordingSource(path: path)
     }
 
-    deinit { if isPipe { unsafe pclose(file) } else { unsafe fclose(file) } }
+    /// The file's size, nil for a pipe; and how much of it is read. Both as it lies on the disk, so compressed.
+    public var totalBytes: Int? { source.totalBytes }
+    public var bytesDone: Int { source.position }
 
     /// Reads to the end and hands over each message; `body` returns false to stop. Lines that are no messages are
     /// passed over and told in ``problems``.
+    /// - Throws: ``RecordingError``, and what `body` throws.
     public func forEach(_ body: (Message) throws -> Bool) throws {
-        let capacity = 4 << 20
-        let block = UnsafeMutableRawPointer.allocate(byteCount: capacity + 64, alignment: 64)
+        let block = UnsafeMutableRawPointer.allocate(byteCount: Recording.lineBytes + 1, alignment: 64)
         defer { unsafe block.deallocate() }
         var held = 0
-        var isOver = false
-        while !isOver {
-            let count = unsafe fread(block + held, 1, capacity - held, file)
+        // Bytes of the first held line in which no end was found: not searched again.
+        var searched = 0
+        var isTooLong = false
+        while true {
+            let count = try unsafe source.read(block + held, min(Recording.readBytes, Recording.lineBytes - held))
             bytesRead += count
             held += count
             if count == 0 {
-                isOver = true
-                if held == 0 { break }
+                // The last line may lack its end.
+                if held == 0 || isTooLong { break }
                 unsafe (block + held).storeBytes(of: 0x0A, as: UInt8.self)
                 held += 1
             }
             var start = 0
-            while let end = unsafe memchr(block + start, 0x0A, held - start) {
+            while let end = unsafe memchr(block + start + searched, 0x0A, held - start - searched) {
                 let length = unsafe end - (block + start)
                 lineNumber += 1
-                guard try unsafe line(UnsafeRawBufferPointer(start: block + start, count: length), body) else { return }
+                searched = 0
+                if isTooLong {
+                    isTooLong = false
+                } else if try unsafe !line(block + start, length, body) {
+                    return
+                }
                 start += length + 1
             }
-            if start == 0 && held == capacity {
-                throw RecordingError(description: "\(path):\(lineNumber + 1): a line of more than \(capacity) bytes")
-            }
+            if count == 0 { break }
             unsafe memmove(block, block + start, held - start)
             held -= start
+            searched = held
+            if held == Recording.lineBytes || isTooLong {
+                if !isTooLong { problem("a line of more than \(Recording.lineBytes >> 20) MiB", line: lineNumber + 1) }
+                isTooLong = true
+                held = 0
+                searched = 0
+            }
         }
-        if lineNumber == 0 { problem("the file is empty") }
+        if lineNumber == 0 && problemCount == 0 { problem("the file is empty") }
     }
 
-    private func problem(_ text: String) {
+    func problem(_ text: String, line: Int? = nil) {
         problemCount += 1
-        if problems.count < 20 { problems.append("\(path):\(max(1, lineNumber)): \(text)") }
-    }
-
-    @inline(__always)
-    private func line(_ raw: UnsafeRawBufferPointer, _ body: (Message) throws -> Bool) throws -> Bool {
-        var line = unsafe raw
-        if unsafe line.last == 0x0D { unsafe line = UnsafeRawBufferPointer(rebasing: line.dropLast()) }
-        if unsafe line.isEmpty { return true }
-        guard let format else {
-            let detected = unsafe try detect(line)
-            self.format = detected
-            if case .csv = detected { return true }
-            return try unsafe self.line(raw, body)
-        }
-        switch format {
-        case .messages:
-            guard let space = unsafe memchr(line.baseAddress!, 0x20, line.count) else {
-                problem("no space between topic and payload")
-                return true
-            }
-            let split = unsafe space - UnsafeMutableRawPointer(mutating: line.baseAddress!)
-            return try unsafe body(
-                Message(
-                    UnsafeRawBufferPointer(rebasing: line[..<split]),
-                    UnsafeRawBufferPointer(rebasing: line[(split + 1)...]), nil))
-        case .hexMessages: return try unsafe hexLine(line, body)
-        case .csv(let columns):
-            guard let received = unsafe csv.fill(line, columns, options) else {
-                problem(csv.problem)
-                return true
-            }
-            return unsafe try csv.topic.withUnsafeBytes { topic in
-                unsafe try csv.payload.withUnsafeBytes { unsafe try body(Message(topic, $0, received.moment)) }
-            }
-        }
-    }
-
-    private func detect(_ line: UnsafeRawBufferPointer) throws(RecordingError) -> Format {
-        let text = unsafe String(decoding: line, as: UTF8.self)
-        let words = text.split(separator: " ", maxSplits: 2)
-        if words.count >= 2, Double(words[0]) != nil, words[1].contains("/") { return .hexMessages }
-        if let first = words.first, words.count >= 2, first.contains("/") { return .messages }
-        if let columns = CSVColumns(header: text, kind: options.kind) { return .csv(columns) }
-        throw RecordingError(
-            description: """
-                \(path):1: no recording that Patrol knows; it reads lines of 'mosquitto_sub -v', of \
-                "mosquitto_sub -F '%U %t %x'", and CSV whose header has the columns device and ts
-                """)
-    }
-
-    /// `seconds.fraction topic hex`.
-    private func hexLine(_ line: UnsafeRawBufferPointer, _ body: (Message) throws -> Bool) throws -> Bool {
-        guard let first = unsafe line.firstIndex(of: 0x20), let second = unsafe line[(first + 1)...].firstIndex(of: 0x20),
-            let received = unsafe moment(line[..<first])
-        else {
-            problem("not 'seconds topic hex'")
-            return true
-        }
-        hex.removeAll(keepingCapacity: true)
-        var high: UInt8?
-        for index in second + 1..<line.count {
-            let byte = unsafe line[index]
-            let digit: UInt8
-            switch byte {
-            case 0x30...0x39: digit = byte - 0x30
-            case 0x61...0x66: digit = byte - 0x57
-            case 0x41...0x46: digit = byte - 0x37
-            default:
-                problem("the payload is not in hex")
-                return true
-            }
-            if let upper = high {
-                hex.append(upper << 4 | digit)
-                high = nil
-            } else {
-                high = digit
-            }
-        }
-        return unsafe try hex.withUnsafeBytes { payload in
-            unsafe try body(Message(UnsafeRawBufferPointer(rebasing: line[(first + 1)..<second]), payload, received))
-        }
-    }
-
-    /// Seconds with a fraction, cut to the millisecond.
-    private func moment(_ digits: Slice<UnsafeRawBufferPointer>) -> Timestamp? {
-        let text = unsafe String(decoding: digits, as: UTF8.self)
-        let parts = text.split(separator: ".", maxSplits: 1)
-        guard let first = parts.first, let seconds = Int64(first) else { return nil }
-        let fraction = parts.count > 1 ? Int64((parts[1] + "000").prefix(3)) ?? 0 : 0
-        return Timestamp(milliseconds: seconds * 1000 + fraction)
+        if problems.count < Recording.problemsKept { problems.append("\(path):\(max(1, line ?? lineNumber)): \(text)") }
     }
 }

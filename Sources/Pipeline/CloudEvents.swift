@@ -1,13 +1,27 @@
+import Delivery
 import Rules
 import Store
 import Telemetry
 
+/// Transitions as rows of the outbox.
 enum CloudEvents {
     static func alert(_ alert: Alert, rule: RuleDefinition, options: EngineOptions) -> OutboxRow {
-        OutboxRow(topic: "\(options.topicRoot)/out/alerts/\(alert.area)/\(alert.severity)", payload: "{}",
-                  retainedTopic: "\(options.topicRoot)/state/alerts/\(alert.id)", isEnd: alert.state == "resolved")
+        OutboxRow(
+            topic: "\(options.topicRoot)/out/alerts/\(level(alert.area))/\(alert.severity)",
+            payload: CloudEvent.alert(
+                alert, titleEnglish: rule.titleEnglish, titleChinese: rule.titleChinese,
+                unit: rule.kind.description.field(named: rule.metric)?.unit ?? "", source: options.source),
+            retainedTopic: "\(options.topicRoot)/state/alerts/\(alert.id)", isEnd: alert.state == "resolved")
     }
+
     static func task(_ task: DispatchTask, options: EngineOptions) -> OutboxRow {
-        OutboxRow(topic: "\(options.topicRoot)/out/tasks/\(task.area)", payload: "{}")
+        OutboxRow(
+            topic: "\(options.topicRoot)/out/tasks/\(level(task.area))",
+            payload: CloudEvent.task(task, source: options.source))
+    }
+
+    /// An area as a level of a topic.
+    private static func level(_ area: String) -> String {
+        area.isEmpty ? "unknown" : String(area.map { "/+#".contains($0) ? "_" : $0 })
     }
 }

@@ -7,6 +7,8 @@ import Telemetry
 struct Committed {
     var events: [OutboxRow] = []
     var rejects: [RejectRow] = []
+    /// Readings of the batch by what became of them, all kinds together.
+    var counts = MessageCount()
 }
 
 extension Engine {
@@ -30,7 +32,7 @@ extension Engine {
         try writeAlerts(into: &result)
         for reject in rejects { try store.write(reject: reject) }
         for (outlet, sequence) in delivered { try store.write(outlet: outlet, delivered: sequence) }
-        try writeCounts()
+        result.counts = try writeCounts()
         if state.input - state.checkpointInput >= max(options.checkpointReadings, 16 * Int64(table.count)) {
             try table.writeChanged(to: store)
             state.checkpointInput = state.input
@@ -74,7 +76,8 @@ extension Engine {
         }
     }
 
-    private func writeCounts() throws(StoreError) {
+    private func writeCounts() throws(StoreError) -> MessageCount {
+        var total = MessageCount()
         for kind in Kind.allCases {
             counts[Int(kind.rawValue)].stored += Int64(batch(kind).count)
         }
@@ -83,8 +86,13 @@ extension Engine {
                 counts[index].stored + counts[index].duplicate + counts[index].rejected + counts[index].dropped
             if counts[index].isZero { continue }
             try store.add(count: counts[index], kind: index < Kind.allCases.count ? Kind.allCases[index].name : "unknown")
+            total.stored += counts[index].stored
+            total.duplicate += counts[index].duplicate
+            total.rejected += counts[index].rejected
+            total.dropped += counts[index].dropped
             counts[index] = MessageCount()
         }
+        return total
     }
 
     private func writeAlerts(into result: inout Committed) throws(StoreError) {

@@ -9,6 +9,9 @@ public final class PipelineStatus: Sendable {
         public var commitNanoseconds: Int64 = 0
         public var slowestCommitNanoseconds: Int64 = 0
         public var walBytes: Int64 = 0
+        public var isWALOverCap = false
+        /// Readings since the start by what became of them: stored, duplicate, rejected, dropped.
+        public var outcomes: [(String, Int64)] = [("stored", 0), ("duplicate", 0), ("rejected", 0), ("dropped", 0)]
         public var storedInput: Int64 = 0
         public var devices = 0
         public var isCatchingUp = false
@@ -27,7 +30,9 @@ public final class PipelineStatus: Sendable {
 
     public var isReady: Bool { values.withLock { $0.storeTrouble == nil && $0.brokerTrouble == nil } }
 
-    func committed(engine: Engine, nanoseconds: Int64, walBytes: Int64) {
+    func committed(engine: Engine, counts: MessageCount, nanoseconds: Int64, checkpointer: Checkpointer) {
+        let walBytes = checkpointer.walBytes
+        let isOverCap = checkpointer.isOverCap
         let devices = engine.table.count
         let state = engine.state
         let isCatchingUp = engine.isCatchingUp
@@ -36,6 +41,11 @@ public final class PipelineStatus: Sendable {
             $0.commitNanoseconds += nanoseconds
             $0.slowestCommitNanoseconds = max($0.slowestCommitNanoseconds, nanoseconds)
             $0.walBytes = walBytes
+            $0.isWALOverCap = isOverCap
+            $0.outcomes[0].1 += counts.stored
+            $0.outcomes[1].1 += counts.duplicate
+            $0.outcomes[2].1 += counts.rejected
+            $0.outcomes[3].1 += counts.dropped
             $0.storedInput = state.input
             $0.clockMilliseconds = state.clock.milliseconds
             $0.devices = devices

@@ -205,7 +205,8 @@ final class Processor {
         let ended = ServerClock.monotonicNanoseconds
         if flushesMinutes { flushedAt = ended }
         consumer.release(upTo: next)
-        status.committed(engine: engine, nanoseconds: ended - began, walBytes: store.checkpointer.walBytes)
+        status.committed(
+            engine: engine, counts: committed.counts, nanoseconds: ended - began, checkpointer: store.checkpointer)
         publish(committed)
     }
 

@@ -92,6 +92,9 @@ public struct RingProducer<Slot: BitwiseCopyable & Sendable>: ~Copyable, Sendabl
     /// Says that nothing more comes. What is published stays readable.
     public consuming func close() {}
 
+    /// As ``close()`` for an owner that cannot give the producer up yet; it must not publish any more.
+    public mutating func finish() { RingProducer.close(ring) }
+
     @usableFromInline
     static func close(_ ring: Ring<Slot>) {
         ring.producerClosed.store(true, ordering: .releasing)

@@ -1,1 +1,39 @@
-// placeholder
+public import Rules
+import Foundation
+import Telemetry
+
+/// Checked settings: what `patrol.yaml` says, with the environment's overrides, defaults filled in, paths resolved.
+public struct Settings: Sendable {
+    public struct Broker: Sendable {
+        public var url = "mqtt://127.0.0.1:1883"
+        public var clientID = "patrol-1"
+        public var keepAliveSeconds = 60
+        public var username: String?
+        public var password: String?
+        public var ca: String?
+        public var certificate: String?
+        public var key: String?
+    }
+
+    public enum Clock: String, Sendable, CaseIterable { case wall, readings }
+    public enum FullPolicy: String, Sendable, CaseIterable { case wait, drop }
+
+    public var broker = Broker()
+    public var storePath: String
+    public var listenHost = "127.0.0.1"
+    public var listenPort = 8080
+    public var timezone = "Asia/Shanghai"
+    public var topicRoot = "patrol/v1"
+    public var devices: [DeviceRecord]?
+    /// Whether devices that the devices file does not have are registered too.
+    public var registersUnknownDevices = false
+    public var rules: [RuleDefinition] = []
+    public var qos0WhenFull = FullPolicy.wait
+    public var futureAllowanceMilliseconds: Int64 = 60_000
+    public var backfillAllowanceMilliseconds: Int64 = 600_000
+    /// Nil keeps readings of any age.
+    public var retentionMilliseconds: Int64? = 30 * 86_400_000
+    public var clock = Clock.wall
+
+    public init(storePath: String) { self.storePath = storePath }
+}

@@ -1,5 +1,6 @@
 import ArgumentParser
 import Foundation
+import Settings
 import Store
 
 /// The exit codes of the contract.
@@ -14,6 +15,24 @@ enum Exit {
     static func fail(_ message: String, _ code: ExitCode) -> ExitCode {
         FileHandle.standardError.write(Data("patrol: \(message)\n".utf8))
         return code
+    }
+
+    /// Runs `body`; problems in files are printed, a line each.
+    static func onProblems<Value>(_ body: () throws -> Value) throws -> Value {
+        do {
+            return try body()
+        } catch let problems as Problems {
+            FileHandle.standardError.write(Data("\(problems)\n".utf8))
+            throw fail("\(problems.all.count) problem\(problems.all.count == 1 ? "" : "s") in the settings; nothing was started", settings)
+        }
+    }
+
+    static func onStoreFailureAsync<Value>(_ body: () async throws -> Value) async throws -> Value {
+        do {
+            return try await body()
+        } catch let error as StoreError {
+            throw fail("\(error)", store)
+        }
     }
 
     /// Runs `body`; a failing store ends with its code and its words.

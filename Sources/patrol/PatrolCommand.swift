@@ -15,5 +15,8 @@ struct PatrolCommand: AsyncParsableCommand {
               patrol tail                                   alerts and tasks as they come
             """,
         version: version,
-        subcommands: [ReplayCommand.self])
+        subcommands: [
+            UpCommand.self, RunCommand.self, CheckCommand.self, TailCommand.self, QueryCommand.self, DoctorCommand.self,
+            ReplayCommand.self, SimulateCommand.self,
+        ])
 }

@@ -3,6 +3,7 @@ import Foundation
 import Ingest
 import Pipeline
 import Rules
+import Settings
 import Store
 import Telemetry
 
@@ -42,7 +43,7 @@ struct ReplayCommand: ParsableCommand {
             }
             options.period = seconds
         }
-        let ruleSet = try RuleFiles.load(rules)
+        let ruleSet = RuleSet(try Exit.onProblems { try RuleFile.load(rules) })
         let isTerminal = isatty(2) == 1 && !quiet
         let result = try Exit.onStoreFailure {
             do {
@@ -72,5 +73,3 @@ struct ReplayCommand: ParsableCommand {
         return "\(isMilliseconds ? value / 1000 : value)"
     }
 }
-
-enum RuleFiles { static func load(_ paths: [String]) throws -> RuleSet { RuleSet([]) } }

@@ -1,0 +1,111 @@
+public import Hummingbird
+public import Logging
+import NIOCore
+public import ServiceLifecycle
+public import Store
+
+/// Where the server listens and what it shows.
+public struct HTTPServerOptions: Sendable {
+    public var host: String
+    public var port: Int
+    /// Streams (`/api/v1/stream`) open at a time; more are refused with 503.
+    public var streamLimit: Int
+    /// How often a stream looks for new events, and how long it may be silent.
+    public var streamPollMilliseconds: Int, heartbeatMilliseconds: Int
+
+    public init(
+        host: String, port: Int, streamLimit: Int = 64, streamPollMilliseconds: Int = 100, heartbeatMilliseconds: Int = 15_000
+    ) {
+        self.host = host
+        self.port = port
+        self.streamLimit = streamLimit
+        self.streamPollMilliseconds = streamPollMilliseconds
+        self.heartbeatMilliseconds = heartbeatMilliseconds
+    }
+}
+
+/// The one error of the module.
+public struct HTTPServerError: Error, Sendable, CustomStringConvertible {
+    public let host: String, port: Int
+    /// What the system said.
+    public let detail: String
+
+    public var description: String {
+        """
+        http.listen \(host):\(port): the server cannot listen there (\(detail)); choose another address or port in \
+        http: { listen: … }, or end who has it (ss -ltnp 'sport = :\(port)')
+        """
+    }
+}
+
+/// Status, data, events and console over HTTP. It changes nothing: whatever is not GET or HEAD is answered with 405.
+public struct HTTPServer: Service {
+    private let options: HTTPServerOptions
+    private let status: StatusSource
+    private let store: StoreReader
+    private let logger: Logger
+
+    public init(options: HTTPServerOptions, status: StatusSource, store: StoreReader, logger: Logger) {
+        self.options = options
+        self.logger = logger
+        self.status = status
+        self.store = store
+    }
+
+    /// Runs until the service group ends it.
+    /// - Throws: ``HTTPServerError`` where it cannot listen.
+    public func run() async throws {
+        let application = Application(
+            router: HTTPServer.router(options: options, status: status, store: store),
+            configuration: ApplicationConfiguration(
+                address: .hostname(options.host, port: options.port), serverName: "patrol"),
+            logger: logger)
+        do {
+            try await application.run()
+        } catch let error as IOError {
+            throw HTTPServerError(host: options.host, port: options.port, detail: error.description)
+        } catch let error as SocketAddressError {
+            throw HTTPServerError(host: options.host, port: options.port, detail: "\(error)")
+        }
+    }
+
+    /// The routes alone, for tests without sockets.
+    public static func router(
+        options: HTTPServerOptions, status: StatusSource, store: StoreReader
+    ) -> Router<BasicRequestContext> {
+        let router = Router(options: .autoGenerateHeadEndpoints)
+        router.add(middleware: ReadOnly())
+        let access = StoreAccess(store)
+        StatusRoutes.add(to: router, status)
+        DataRoutes.add(to: router, access)
+        StreamRoutes.add(to: router, access, options)
+        router.get("api/v1/openapi.json") { _, _ in Reply.json(OpenAPI.document) }
+        router.get("/") { _, _ -> Response in
+            var response = Reply.text(Console.page, type: "text/html; charset=utf-8")
+            response.headers[.contentSecurityPolicy] = "default-src 'self' 'unsafe-inline'; img-src 'self' data:"
+            return response
+        }
+        return router
+    }
+}
+
+/// Nothing here changes anything yet; what will, needs the bearer token.
+private struct ReadOnly: RouterMiddleware {
+    func handle(
+        _ request: Request, context: BasicRequestContext,
+        next: (Request, BasicRequestContext) async throws -> Response
+    ) async throws -> Response {
+        guard request.method == .get || request.method == .head else {
+            var response = Reply.problem(.methodNotAllowed, "only GET and HEAD are answered here")
+            response.headers[.allow] = "GET, HEAD"
+            return response
+        }
+        do {
+            return try await next(request, context)
+        } catch let error as StoreError {
+            return Reply.problem(error)
+        } catch let error as HTTPError where error.status == .notFound {
+            return Reply.problem(.notFound, "there is no such path; /api/v1/openapi.json lists those there are")
+        }
+    }
+}

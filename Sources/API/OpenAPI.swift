@@ -1,0 +1,97 @@
+import Store
+import Telemetry
+
+/// The description that the server serves of itself (OpenAPI 3.1.0), made from the lists the routes are made from.
+enum OpenAPI {
+    static let document: String = {
+        var paths: [String] = []
+        for collection in StoreCollection.allCases {
+            paths.append(path("/api/v1/\(collection.rawValue)", summary(collection), pageParameters(collection), page))
+        }
+        let sequence = parameter("after", "query", "Behind this sequence number.", "{\"type\":\"integer\",\"minimum\":0}")
+        paths.append(
+            path(
+                "/api/v1/events", "Events for consumers as they are published (CloudEvents), oldest first.",
+                [sequence, parameter("limit", "query", "Events at most.", limit)], page))
+        paths.append(
+            path(
+                "/api/v1/stream",
+                "The same events live as server-sent events, named alert or task; the id is the sequence number. From now on without after or Last-Event-ID. An event gap says how many are no longer there.",
+                [sequence, parameter("Last-Event-ID", "header", "Goes on behind this event.", "{\"type\":\"integer\",\"minimum\":0}")],
+                "{\"200\":{\"description\":\"Events.\",\"content\":{\"text/event-stream\":{\"schema\":{\"type\":\"string\"}}}},\"503\":{\"description\":\"Too many streams are open.\"}}"
+            ))
+        paths.append(path("/api/v1/summary", "Counts at a glance.", [], object("Counts.")))
+        paths.append(path("/api/v1/positions", "Where devices are, WGS-84 degrees.", [], object("Places.")))
+        paths.append(path("/api/v1/titles", "Titles and units of rules by id.", [], object("Titles.")))
+        paths.append(path("/healthz", "200 while the process runs.", [], plain("Alive.")))
+        paths.append(
+            path(
+                "/readyz", "200 once subscribed and the store writable; 503 with the reasons otherwise.", [],
+                "{\"200\":\(content("Ready.", "application/json")),\"503\":\(content("Not ready.", "application/json"))}"))
+        paths.append(path("/metrics", "Metrics in the Prometheus text format 0.0.4.", [], plain("Metrics.")))
+        return """
+            {"openapi":"3.1.0","info":{"title":"Patrol","version":"1","description":"Times are UTC milliseconds. Lists come \
+            page by page: pass next as cursor."},"paths":{\(paths.joined(separator: ","))}}
+            """
+    }()
+
+    private static func summary(_ collection: StoreCollection) -> String {
+        switch collection {
+        case .readings: "Readings of a kind, newest first."
+        case .minutes: "Minutes of noise, newest first."
+        case .alerts: "Alerts, newest first."
+        case .tasks: "Tasks, newest first."
+        case .rejects: "Rejected readings and messages, newest first."
+        case .devices: "Devices."
+        case .counts: "Readings by kind and what became of them."
+        }
+    }
+
+    private static let limit = "{\"type\":\"integer\",\"minimum\":1,\"maximum\":\(StoreReader.pageRows),\"default\":50}"
+    private static let text = "{\"type\":\"string\"}"
+
+    private static func pageParameters(_ collection: StoreCollection) -> [String] {
+        let kinds = Kind.allCases.map { "\"\($0.name)\"" }.joined(separator: ",")
+        var list: [String] = []
+        if collection == .counts { return list }
+        if collection == .readings || collection == .devices {
+            list.append(parameter("kind", "query", "Kind of device.", "{\"type\":\"string\",\"enum\":[\(kinds)]}"))
+        }
+        if collection == .alerts || collection == .tasks {
+            list.append(parameter("state", "query", collection == .alerts ? "pending, firing or resolved." : "Stage.", text))
+        }
+        list.append(parameter("device", "query", "Id of one device.", text))
+        if collection != .devices {
+            list.append(parameter("since", "query", "From here on: milliseconds since 1970 or RFC 3339.", text))
+            list.append(parameter("until", "query", "Before this.", text))
+        }
+        list.append(parameter("limit", "query", "Rows at most.", limit))
+        list.append(parameter("cursor", "query", "The next of an earlier page.", text))
+        return list
+    }
+
+    private static func parameter(_ name: String, _ place: String, _ about: String, _ schema: String) -> String {
+        "{\"name\":\"\(name)\",\"in\":\"\(place)\",\"description\":\(JSONText.quoted(about)),\"schema\":\(schema)}"
+    }
+
+    private static func path(_ path: String, _ summary: String, _ parameters: [String], _ responses: String) -> String {
+        """
+        "\(path)":{"get":{"summary":\(JSONText.quoted(summary)),"parameters":[\(parameters.joined(separator: ","))],\
+        "responses":\(responses)}}
+        """
+    }
+
+    private static func content(_ about: String, _ type: String) -> String {
+        "{\"description\":\"\(about)\",\"content\":{\"\(type)\":{\"schema\":\(type == "text/plain" ? text : "{\"type\":\"object\"}")}}}"
+    }
+
+    private static func plain(_ about: String) -> String { "{\"200\":\(content(about, "text/plain"))}" }
+    private static func object(_ about: String) -> String { "{\"200\":\(content(about, "application/json"))}" }
+
+    private static let page = """
+        {"200":{"description":"A page.","content":{"application/json":{"schema":{"type":"object","required":["items","next"],\
+        "properties":{"items":{"type":"array","items":{"type":"object"}},"next":{"type":["string","integer","null"]}}}}}},\
+        "400":{"description":"A parameter is wrong; error says which.","content":{"application/json":{"schema":\
+        {"type":"object","properties":{"error":{"type":"string"}}}}}}}
+        """
+}

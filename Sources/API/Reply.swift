@@ -1,0 +1,66 @@
+import Hummingbird
+import Store
+
+/// JSON text, member by member.
+enum JSONText {
+    /// A JSON string (RFC 8259 §7).
+    static func quoted(_ text: String) -> String {
+        var result = "\""
+        for scalar in text.unicodeScalars {
+            switch scalar {
+            case "\"": result += "\\\""
+            case "\\": result += "\\\\"
+            case "\n": result += "\\n"
+            case _ where scalar.value < 0x20 || scalar.value == 0x2028 || scalar.value == 0x2029:
+                let hex = String(scalar.value, radix: 16)
+                result += "\\u" + String(repeating: "0", count: 4 - hex.count) + hex
+            default: result.unicodeScalars.append(scalar)
+            }
+        }
+        return result + "\""
+    }
+
+    static func value(_ value: StoreValue) -> String {
+        switch value {
+        case .null: "null"
+        case .integer(let number): "\(number)"
+        // JSON has no infinity.
+        case .real(let number): number.isFinite ? "\(number)" : "null"
+        case .text(let text): quoted(text)
+        }
+    }
+
+    static func object(_ columns: [String], _ row: [StoreValue]) -> String {
+        "{" + zip(columns, row).map { "\(quoted($0)):\(value($1))" }.joined(separator: ",") + "}"
+    }
+
+    static func page(_ page: StorePage) -> String {
+        let items = page.rows.map { object(page.columns, $0) }.joined(separator: ",")
+        return "{\"items\":[\(items)],\"next\":\(page.next.map { quoted($0.description) } ?? "null")}"
+    }
+}
+
+/// Responses of the server's few shapes.
+enum Reply {
+    static func text(_ text: String, type: String = "text/plain; charset=utf-8", status: HTTPResponse.Status = .ok) -> Response {
+        Response(
+            status: status, headers: [.contentType: type, .cacheControl: "no-store", .xContentTypeOptions: "nosniff"],
+            body: .init(byteBuffer: ByteBuffer(string: text)))
+    }
+
+    static func json(_ text: String, status: HTTPResponse.Status = .ok) -> Response {
+        Reply.text(text + "\n", type: "application/json; charset=utf-8", status: status)
+    }
+
+    /// What was wrong with the request, or why it cannot be answered now.
+    static func problem(_ status: HTTPResponse.Status, _ message: String) -> Response {
+        json("{\"error\":\(JSONText.quoted(message))}", status: status)
+    }
+
+    static func problem(_ error: StoreError) -> Response {
+        switch error.cause {
+        case .input: problem(.badRequest, error.detail)
+        default: problem(.serviceUnavailable, error.description)
+        }
+    }
+}

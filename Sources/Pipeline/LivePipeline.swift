@@ -1,0 +1,153 @@
+import Delivery
+import Glibc
+import Ingest
+public import Logging
+import Mosquitto
+import Ring
+import Rules
+public import ServiceLifecycle
+public import Settings
+import Store
+import Synchronization
+import Telemetry
+
+/// The pipeline on a broker: source, ring, processor, store, outlet, wired from settings. `run()` ends with the service
+/// group's graceful shutdown, when everything read is committed and acknowledged.
+public final class LivePipeline: Service {
+    public let status = PipelineStatus()
+    private let settings: Settings
+    private let logger: Logger
+    private let source: LiveSource
+    private let outlet: MQTTOutlet
+    // Used by the processor's thread from `run()` on.
+    private nonisolated(unsafe) let processor: Processor
+    private nonisolated(unsafe) let store: StoreWriter
+
+    /// Opens the store and everything else that can fail before the first message.
+    public init(settings: Settings, logger: Logger) throws {
+        self.settings = settings
+        self.logger = logger
+        guard let address = BrokerAddress(url: settings.broker.url) else {
+            throw MosquittoError("broker.url '\(settings.broker.url)' is no mqtt:// or mqtts:// address")
+        }
+        var connection = ConnectionOptions(address: address, clientID: settings.broker.clientID)
+        connection.keepAliveSeconds = Int32(settings.broker.keepAliveSeconds)
+        connection.username = settings.broker.username
+        connection.password = settings.broker.password
+        connection.caFile = settings.broker.ca
+        connection.certificateFile = settings.broker.certificate
+        connection.keyFile = settings.broker.key
+
+        let store = try StoreWriter(path: settings.storePath)
+        unsafe self.store = store
+        try LivePipeline.take(devices: settings.devices, into: store)
+        let registry = DeviceRegistry(
+            requiresKnown: settings.devices != nil && !settings.registersUnknownDevices)
+        for device in try store.devices() {
+            registry.add(number: device.number, kind: device.kind, id: device.id, gateway: device.gateway)
+        }
+        let ring = Ring<Slot>(capacity: Limits.ringSlots)
+        let signals = CommitSignals(ringBell: ring.readable)
+        let inbox = Inbox()
+        let delivered = try store.delivered(outlet: MQTTOutlet.name) ?? 0
+        let outlet = try MQTTOutlet(connection: connection, topicRoot: settings.topicRoot, delivered: delivered) {
+            inbox.setDelivered(outlet: MQTTOutlet.name, sequence: $0)
+        }
+        self.outlet = outlet
+        try LivePipeline.resend(after: delivered, from: store, to: outlet)
+
+        var engine = EngineOptions(
+            clock: settings.clock == .wall ? .wall : .readings, rules: RuleSet(settings.rules), publishes: true)
+        engine.topicRoot = settings.topicRoot
+        engine.source = "/patrol/\(settings.broker.clientID)"
+        engine.futureAllowanceMilliseconds = settings.clock == .wall ? settings.futureAllowanceMilliseconds : nil
+        engine.backfillAllowanceMilliseconds = settings.backfillAllowanceMilliseconds
+        engine.retentionMilliseconds = settings.retentionMilliseconds
+        unsafe processor = try Processor(
+            store: store, options: Processor.Options(engine: engine), consumer: ring.makeConsumer(), signals: signals,
+            inbox: inbox, status: status, publish: { LivePipeline.publish($0, to: outlet) })
+        var options = LiveSource.Options()
+        options.fullPolicy = settings.qos0WhenFull == .drop ? .drop : .wait
+        source = LiveSource(
+            connection: connection, options: options, topicRoot: settings.topicRoot,
+            decoder: MessageDecoder(topicRoot: settings.topicRoot, producer: ring.makeProducer(), registry: registry),
+            signals: signals, status: status, logger: logger)
+    }
+
+    /// Devices of the devices file that the store does not know, and what has changed of those it does.
+    private static func take(devices: [DeviceRecord]?, into store: StoreWriter) throws {
+        guard let devices else { return }
+        var known: [String: Device] = [:]
+        for device in try store.devices() { known["\(device.kind.name) \(device.id)"] = device }
+        var next = UInt32(known.count)
+        try store.begin()
+        for record in devices {
+            let old = known["\(record.kind.name) \(record.id)"]
+            let device = Device(
+                number: old?.number ?? next, kind: record.kind, id: record.id,
+                gateway: record.gateway.isEmpty ? old?.gateway ?? "" : record.gateway, name: record.name,
+                area: record.area, site: record.site, zone: record.zone, lat: record.lat, lon: record.lon,
+                team: record.team, tags: record.tags)
+            if old == nil { next += 1 }
+            if device != old { try store.write(device: device, registeredAt: ServerClock.now) }
+        }
+        try store.commit()
+    }
+
+    /// What was committed before and has not reached the broker.
+    private static func resend(after delivered: Int64, from store: StoreWriter, to outlet: MQTTOutlet) throws {
+        var after = delivered
+        while true {
+            let page = try store.outbox(after: after, limit: 1000)
+            guard let last = page.last else { return }
+            publish(Committed(events: page), to: outlet)
+            after = last.sequence
+        }
+    }
+
+    private static func publish(_ committed: Committed, to outlet: MQTTOutlet) {
+        outlet.publish(
+            committed.events.map {
+                OutletEvent(
+                    sequence: $0.sequence, topic: $0.topic, payload: $0.payload, retainedTopic: $0.retainedTopic,
+                    isEnd: $0.isEnd)
+            })
+        guard !committed.rejects.isEmpty else { return }
+        let now = ServerClock.now
+        for reject in committed.rejects {
+            outlet.notify(
+                gateway: reject.gateway, received: reject.received, topic: reject.topic, device: reject.device,
+                field: reject.field, reason: reject.reason, payload: reject.payload, now: now)
+        }
+    }
+
+    // MARK: Service
+
+    public func run() async throws {
+        let failure = Mutex<(any Error)?>(nil)
+        await withTaskCancellationOrGracefulShutdownHandler {
+            await withCheckedContinuation { (done: CheckedContinuation<Void, Never>) in
+                let threads = WorkerThread { [self] in
+                    let processing = WorkerThread { [self] in
+                        do { unsafe try processor.run() } catch {
+                            failure.withLock { $0 = error }
+                            logger.error("\(error)")
+                            source.stop()
+                        }
+                    }
+                    processing.start()
+                    do { try source.run() } catch { failure.withLock { $0 = error } }
+                    source.close()
+                    processing.join()
+                    unsafe store.close()
+                    done.resume()
+                }
+                threads.start()
+            }
+        } onCancelOrGracefulShutdown: { [source] in
+            source.stop()
+        }
+        outlet.close()
+        if let error = failure.withLock({ $0 }) { throw error }
+    }
+}

@@ -1,0 +1,188 @@
+import Glibc
+import Ingest
+import Logging
+import Mosquitto
+import Ring
+import Synchronization
+import Telemetry
+
+/// The broker's side of the pipeline: one thread reads from libmosquitto, decodes into the ring, and lets the
+/// acknowledgements go only when everything read so far is committed.
+///
+/// Why it cannot lose a reading: libmosquitto queues the PUBACK of a message before it hands the message over, and only
+/// `Subscriber.flush()` sends what is queued. `flush()` stands in one place (``flushIfCommitted()``), behind
+/// `signals.committed >= decoder.publishedSequence`. When a commit stalls beyond half the keep-alive the connection is
+/// dropped with its queue, and the broker sends everything again.
+@safe
+final class LiveSource: SubscriberHandler, @unchecked Sendable {
+    struct Options {
+        /// Slots read at most between two flushes.
+        var slotsBetweenFlushes = Limits.batchSlots
+        var fullPolicy = FullPolicy.wait
+        /// Nothing to read for so long: the broker's queue is drained.
+        var drainedAfterMilliseconds: Int64 = 250
+        /// The broker must answer CONNECT and SUBSCRIBE within this.
+        var handshakeMilliseconds: Int64 = 10_000
+    }
+
+    private let connection: ConnectionOptions
+    private let options: Options
+    private let topicRoot: String
+    // All below is used on the source's thread only; `isStopping` and `wake` are the way in from others.
+    private var decoder: MessageDecoder
+    private let signals: CommitSignals
+    private let status: PipelineStatus
+    private let logger: Logger
+    private let isStopping = Atomic<Bool>(false)
+    private let wake = Doorbell()
+    private var received = Timestamp(milliseconds: 0)
+    private var flushedSequence = 0
+    private var waitingSince: Int64?
+    private var readAt: Int64 = 0
+
+    init(
+        connection: ConnectionOptions, options: Options, topicRoot: String, decoder: consuming MessageDecoder,
+        signals: CommitSignals, status: PipelineStatus, logger: Logger
+    ) {
+        self.connection = connection
+        self.options = options
+        self.topicRoot = topicRoot
+        self.decoder = decoder
+        self.signals = signals
+        self.status = status
+        self.logger = logger
+    }
+
+    /// Nothing more comes: the processor commits the rest and ends. After ``run()``.
+    func close() { decoder.close() }
+
+    /// Ends ``run()`` soon. Any thread.
+    func stop() {
+        isStopping.store(true, ordering: .releasing)
+        wake.arm()
+        wake.ring()
+    }
+
+    func receive(topic: UnsafeRawBufferPointer, payload: UnsafeRawBufferPointer, qos: Int32) {
+        unsafe decoder.decode(
+            topic: topic, payload: payload, received: received, onFull: qos == 0 ? options.fullPolicy : .wait)
+    }
+
+    /// Connects, reads and acknowledges until stopped, and again whenever the connection is lost.
+    func run() throws(MosquittoError) {
+        let subscriber = try Subscriber(options: connection, filters: ["\(topicRoot)/in/#"], handler: self)
+        var backoff = ReconnectBackoff(seed: UInt64(truncatingIfNeeded: ServerClock.monotonicNanoseconds))
+        while !isStopping.load(ordering: .acquiring) {
+            // What was read is committed first, so that a resent message finds it.
+            if signals.committed < decoder.publishedSequence {
+                signals.request(decoder.publishedSequence)
+                pause(milliseconds: 20)
+                continue
+            }
+            subscriber.connect()
+            let started = ServerClock.monotonicNanoseconds
+            var wasSubscribed = false
+            while !isStopping.load(ordering: .acquiring) {
+                if case .failed(let reason) = subscriber.state {
+                    status.broker(reason)
+                    logger.warning("\(reason)")
+                    break
+                }
+                if !wasSubscribed, subscriber.state == .subscribed {
+                    wasSubscribed = true
+                    backoff.succeeded()
+                    status.broker(nil)
+                    logger.info("subscribed to \(topicRoot)/in/# at \(connection.address)")
+                }
+                if subscriber.state == .connecting, elapsed(since: started) > options.handshakeMilliseconds {
+                    subscriber.dropUnflushed("the broker at \(connection.address) does not answer; is it an MQTT broker?")
+                    continue
+                }
+                step(subscriber)
+            }
+            if isStopping.load(ordering: .acquiring) { break }
+            let delay = backoff.nextMilliseconds()
+            pause(milliseconds: Int32(delay))
+        }
+        goodbye(subscriber)
+    }
+
+    private func elapsed(since start: Int64) -> Int64 { (ServerClock.monotonicNanoseconds - start) / 1_000_000 }
+
+    /// Waits, or is woken by ``stop()``.
+    private func pause(milliseconds: Int32) {
+        var poller = pollfd(fd: wake.descriptor, events: Int16(POLLIN), revents: 0)
+        _ = unsafe poll(&poller, 1, milliseconds)
+    }
+
+    /// One turn: sleep until there is something to do, read, ask for a commit, flush.
+    private func step(_ subscriber: Subscriber) {
+        let isFull = decoder.publishedSequence - flushedSequence >= options.slotsBetweenFlushes
+            && signals.committed < decoder.publishedSequence
+        signals.bell.arm()
+        let isCommitted = signals.committed >= decoder.publishedSequence
+        var pollers = (
+            pollfd(fd: subscriber.socketDescriptor ?? -1, events: Int16(isFull ? 0 : POLLIN), revents: 0),
+            pollfd(fd: signals.bell.descriptor, events: Int16(POLLIN), revents: 0),
+            pollfd(fd: wake.descriptor, events: Int16(POLLIN), revents: 0)
+        )
+        let wantsHandshake = subscriber.wantsHandshakeWrite
+        if wantsHandshake { pollers.0.events |= Int16(POLLOUT) }
+        let mustWork = isCommitted && subscriber.hasQueued && !wantsHandshake
+        let patience: Int32 = mustWork ? 0 : waitingSince != nil ? 100 : 250
+        _ = unsafe withUnsafeMutableBytes(of: &pollers) { unsafe poll($0.assumingMemoryBound(to: pollfd.self).baseAddress, 3, patience) }
+        signals.bell.disarm()
+
+        let events = Int32(pollers.0.revents)
+        if wantsHandshake && events & POLLOUT != 0 { subscriber.flush() }
+        if events & (POLLIN | POLLHUP | POLLERR) != 0 && !isFull {
+            received = ServerClock.now
+            subscriber.read(packets: 200)
+            readAt = ServerClock.monotonicNanoseconds
+            decoder.publish()
+        }
+        let isDry = subscriber.pendingBytes == 0
+        if decoder.publishedSequence > signals.committed && (isDry || isFull) {
+            signals.request(decoder.publishedSequence)
+        }
+        if isDry && subscriber.state == .subscribed && elapsed(since: readAt) > options.drainedAfterMilliseconds {
+            signals.setDrained()
+        }
+        subscriber.tick()
+        flushIfCommitted(subscriber)
+    }
+
+    /// The one place where acknowledgements leave.
+    private func flushIfCommitted(_ subscriber: Subscriber) {
+        guard subscriber.hasQueued, !subscriber.wantsHandshakeWrite else {
+            waitingSince = nil
+            flushedSequence = subscriber.holdsAcknowledgements ? flushedSequence : decoder.publishedSequence
+            return
+        }
+        if signals.committed >= decoder.publishedSequence {
+            subscriber.flush()
+            flushedSequence = decoder.publishedSequence
+            waitingSince = nil
+            return
+        }
+        let since = waitingSince ?? ServerClock.monotonicNanoseconds
+        waitingSince = since
+        if elapsed(since: since) > Int64(connection.keepAliveSeconds) * 500 {
+            waitingSince = nil
+            subscriber.dropUnflushed(
+                "nothing could be committed for half the keep-alive: the connection is dropped, the broker sends again")
+        }
+    }
+
+    /// Commits and acknowledges what was read, then disconnects: the session stays with the broker.
+    private func goodbye(_ subscriber: Subscriber) {
+        decoder.publish()
+        signals.request(decoder.publishedSequence)
+        let started = ServerClock.monotonicNanoseconds
+        while signals.committed < decoder.publishedSequence && elapsed(since: started) < 5000 {
+            signals.request(decoder.publishedSequence)
+            _ = poll(nil, 0, 1)
+        }
+        if signals.committed >= decoder.publishedSequence, subscriber.state == .subscribed { subscriber.disconnect() }
+    }
+}

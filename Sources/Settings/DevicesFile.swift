@@ -1,0 +1,170 @@
+import Foundation
+public import Telemetry
+
+/// A row of `devices.csv`.
+public struct DeviceRecord: Sendable, Equatable {
+    public var kind: Kind
+    public var id: String
+    /// Empty: bound to the first gateway that brings it.
+    public var gateway: String
+    public var name: String?, area: String?, site: String?, zone: String?
+    public var lat: Double?, lon: Double?
+    public var team: String?, tags: String?
+
+    public init(
+        kind: Kind, id: String, gateway: String, name: String? = nil, area: String? = nil, site: String? = nil,
+        zone: String? = nil, lat: Double? = nil, lon: Double? = nil, team: String? = nil, tags: String? = nil
+    ) {
+        self.kind = kind
+        self.id = id
+        self.gateway = gateway
+        self.name = name
+        self.area = area
+        self.site = site
+        self.zone = zone
+        self.lat = lat
+        self.lon = lon
+        self.team = team
+        self.tags = tags
+    }
+}
+
+enum DevicesFile {
+    static let columns = ["id", "kind", "gateway", "name", "area", "site", "zone", "lat", "lon", "team", "tags"]
+
+    static func load(path: String) -> (devices: [DeviceRecord], problems: [Problem]) {
+        guard let data = FileManager.default.contents(atPath: path) else {
+            return ([], [Problem(path: path, message: "the file cannot be read")])
+        }
+        return parse(String(decoding: data, as: UTF8.self), path: path)
+    }
+
+    static func parse(_ text: String, path: String) -> (devices: [DeviceRecord], problems: [Problem]) {
+        var devices: [DeviceRecord] = []
+        var problems: [Problem] = []
+        var header: [String] = []
+        var seen: [String: Int] = [:]
+        let rows = CSVReader.rows(text)
+        for row in rows {
+            func problem(_ column: Int, _ message: String) {
+                problems.append(Problem(path: path, line: row.line, column: column, message: message))
+            }
+            if header.isEmpty {
+                header = row.cells.map(\.text)
+                for cell in row.cells where !columns.contains(cell.text) {
+                    let hint = nearest(cell.text, in: columns).map { "; did you mean '\($0)'?" } ?? ""
+                    problem(cell.column, "unknown column '\(cell.text)'\(hint)")
+                }
+                for name in ["id", "kind"] where !header.contains(name) { problem(1, "the column '\(name)' is missing") }
+                if !problems.isEmpty { break }
+                continue
+            }
+            guard row.cells.count == header.count else {
+                problem(1, "\(row.cells.count) cells where the header has \(header.count)")
+                continue
+            }
+            var cells: [String: CSVReader.Cell] = [:]
+            for (name, cell) in zip(header, row.cells) where !cell.text.isEmpty { cells[name] = cell }
+            let before = problems.count
+            let id = cells["id"]?.text ?? ""
+            if !isID(id) { problem(cells["id"]?.column ?? 1, "an id has 1 to 64 bytes without control characters, quotes, / + #") }
+            let kind = Kind(name: cells["kind"]?.text ?? "")
+            if kind == nil {
+                problem(cells["kind"]?.column ?? 1, "kind is one of \(Kind.allCases.map(\.name).joined(separator: ", "))")
+            }
+            if let gateway = cells["gateway"], !isID(gateway.text) { problem(gateway.column, "no gateway has such an id") }
+            func degrees(_ name: String, _ limit: Double) -> Double? {
+                guard let cell = cells[name] else { return nil }
+                guard let value = Double(cell.text), abs(value) <= limit else {
+                    problem(cell.column, "\(name) is a number of degrees up to \(limit), not '\(cell.text)'")
+                    return nil
+                }
+                return value
+            }
+            let (lat, lon) = (degrees("lat", 90), degrees("lon", 180))
+            let key = "\(cells["kind"]?.text ?? "") \(id)"
+            if let other = seen[key] { problem(1, "the device stands in line \(other) already") }
+            seen[key] = row.line
+            guard problems.count == before, let kind else { continue }
+            devices.append(
+                DeviceRecord(
+                    kind: kind, id: id, gateway: cells["gateway"]?.text ?? "", name: cells["name"]?.text,
+                    area: cells["area"]?.text, site: cells["site"]?.text, zone: cells["zone"]?.text, lat: lat, lon: lon,
+                    team: cells["team"]?.text, tags: cells["tags"]?.text))
+        }
+        if header.isEmpty && problems.isEmpty { problems.append(Problem(path: path, message: "the file is empty")) }
+        return (devices, problems)
+    }
+
+    private static func isID(_ text: String) -> Bool {
+        (1...Limits.idBytes).contains(text.utf8.count)
+            && !text.unicodeScalars.contains { $0.value < 0x20 || (0x7F...0x9F).contains($0.value) || "\"'+#/".unicodeScalars.contains($0) }
+    }
+}
+
+/// CSV as of RFC 4180, with the place of each cell.
+enum CSVReader {
+    struct Cell {
+        var text: String
+        var column: Int
+    }
+
+    struct Row {
+        var line: Int
+        var cells: [Cell]
+    }
+
+    static func rows(_ text: String) -> [Row] {
+        var rows: [Row] = []
+        var cells: [Cell] = []
+        var bytes: [UInt8] = []
+        var line = 1, rowLine = 1, column = 1, cellColumn = 1
+        var isQuoted = false
+        let input = Array(text.utf8.drop(while: { [0xEF, 0xBB, 0xBF].contains($0) }))
+        func endCell() {
+            cells.append(Cell(text: String(decoding: bytes, as: UTF8.self), column: cellColumn))
+            bytes.removeAll(keepingCapacity: true)
+        }
+        func endRow() {
+            endCell()
+            if cells.count > 1 || !cells[0].text.isEmpty { rows.append(Row(line: rowLine, cells: cells)) }
+            cells = []
+        }
+        var index = 0
+        while index < input.count {
+            let byte = input[index]
+            index += 1
+            column += 1
+            if isQuoted {
+                if byte == 0x22 {
+                    if index < input.count && input[index] == 0x22 {
+                        bytes.append(0x22)
+                        index += 1
+                        column += 1
+                    } else {
+                        isQuoted = false
+                    }
+                } else {
+                    if byte == 0x0A { line += 1 }
+                    bytes.append(byte)
+                }
+                continue
+            }
+            switch byte {
+            case 0x22 where bytes.isEmpty: isQuoted = true
+            case 0x2C:
+                endCell()
+                cellColumn = column
+            case 0x0D where index < input.count && input[index] == 0x0A: break
+            case 0x0A:
+                endRow()
+                line += 1
+                rowLine = line
+                (column, cellColumn) = (1, 1)
+            default: bytes.append(byte)
+            }
+        }
+        if !bytes.isEmpty || !cells.isEmpty { endRow() }
+        return rows
+    }
+}

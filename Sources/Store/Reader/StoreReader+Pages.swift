@@ -1,0 +1,144 @@
+import Telemetry
+
+/// How a collection lies in the tables: what is selected, what orders it, which columns the conditions are on.
+private struct Source {
+    var columns: String
+    var from: String
+    /// Expressions of the key, the second only where the first is not unique.
+    var keys: [String]
+    var ascends = false
+    var time: String?
+    var device: String?
+    var state: String?
+    var kind: String?
+
+    init(_ query: PageQuery) {
+        switch query.collection {
+        case .readings:
+            let kind = query.kind ?? .noise
+            (columns, from, keys) = ("r.*", "\(kind.name) r", ["r.input"])
+            (time, device) = ("r.ts", "r.device = ?")
+        case .minutes:
+            columns = "d.id AS device, m.bucket, leq, lmax, lmin, l5, l10, l50, l90, l95, coverage, samples"
+            // CROSS JOIN keeps SQLite from walking the devices first: the order is the minutes' own key.
+            (from, keys) = ("noise_minute m CROSS JOIN device d ON d.number = m.device", ["m.bucket", "m.device"])
+            (time, device) = ("m.bucket", "m.device IN (SELECT number FROM device WHERE id = ?)")
+        case .alerts:
+            columns = """
+                a.id, a.rule, a.device, a.site, a.area, a.severity, a.state, a.started_at, a.fired_at, a.resolved_at, a.value, \
+                a.kind, d.name
+                """
+            (from, keys) = ("alert a LEFT JOIN device d ON d.number = a.device_number", ["a.started_at", "a.id"])
+            (time, device, state) = ("a.started_at", "a.device = ?", "a.state")
+        case .tasks:
+            columns = """
+                t.id, t.alert_id, t.kind, t.area, t.stage, t.unit, t.created_at, t.respond_due, t.set_out_due, t.dispose_due, \
+                a.device
+                """
+            (from, keys) = ("task t LEFT JOIN alert a ON a.id = t.alert_id", ["t.created_at", "t.id"])
+            (time, device, state) = ("t.created_at", "a.device = ?", "t.stage")
+        case .rejects:
+            (columns, from, keys) = ("x.*", "reject x", ["x.rowid"])
+            (time, device) = ("x.received", "x.device = ?")
+        case .devices:
+            columns = """
+                d.number, d.kind, d.id, d.gateway, d.name, d.area, d.site, d.zone, d.lat, d.lon, d.team, d.tags, \
+                d.registered_at, s.newest_ts
+                """
+            (from, keys, ascends) = ("device d LEFT JOIN device_state s ON s.device = d.number", ["d.number"], true)
+            (device, kind) = ("d.id = ?", "d.kind")
+        case .counts:
+            (columns, from, keys) = ("c.*, 0 AS page", "message_count c", ["page"])
+        }
+    }
+}
+
+extension StoreReader {
+    /// Rows a page holds at most, however many are asked for.
+    public static let pageRows = 1000
+
+    /// One page, read in one snapshot.
+    /// - Throws: `StoreError`; `.input` where it took longer than 5 s.
+    public func page(_ query: PageQuery) throws(StoreError) -> StorePage {
+        var query = query
+        query.limit = max(0, min(query.limit, StoreReader.pageRows))
+        guard query.collection == .readings, query.since != nil || query.until != nil else {
+            return try select(query, ids: nil)
+        }
+        // Time-ordered only nearly: the segments' bounds say which part of the table can hold the range.
+        let spans = try idSpans(query)
+        var result = StorePage(columns: [], rows: [], next: nil)
+        for span in spans {
+            var part = query
+            part.limit = query.limit - result.rows.count
+            if part.limit == 0 { break }
+            let page = try select(part, ids: span)
+            result.columns = page.columns
+            result.rows += page.rows
+            result.next = page.next
+        }
+        // A full page may be followed by another, from the next span as well.
+        if result.rows.count < query.limit { result.next = nil }
+        return result
+    }
+
+    private func select(_ query: PageQuery, ids: ClosedRange<Int64>?) throws(StoreError) -> StorePage {
+        let source = Source(query)
+        var conditions: [String] = []
+        var arguments: [StoreValue] = []
+        func add(_ condition: String?, _ value: StoreValue) {
+            guard let condition else { return }
+            conditions.append(condition)
+            arguments.append(value)
+        }
+        if let ids {
+            add("r.input >= ?", .integer(ids.lowerBound))
+            add("r.input <= ?", .integer(ids.upperBound))
+        }
+        if let since = query.since { add(source.time.map { "\($0) >= ?" }, .integer(since.milliseconds)) }
+        if let until = query.until { add(source.time.map { "\($0) < ?" }, .integer(until.milliseconds)) }
+        if let device = query.device { add(source.device, .text(device)) }
+        if let state = query.state { add(source.state.map { "\($0) = ?" }, .text(state)) }
+        if let kind = query.kind { add(source.kind.map { "\($0) = ?" }, .text(kind.name)) }
+        if let cursor = query.cursor {
+            let sign = source.ascends ? ">" : "<"
+            if source.keys.count == 2, let second = cursor.second {
+                conditions.append("(\(source.keys[0]), \(source.keys[1])) \(sign) (?, ?)")
+                arguments += [.integer(cursor.first), second]
+            } else {
+                add("\(source.keys[0]) \(sign) ?", .integer(cursor.first))
+            }
+        }
+        let filter = conditions.isEmpty ? "" : " WHERE " + conditions.joined(separator: " AND ")
+        let order = source.keys.map { $0 + (source.ascends ? "" : " DESC") }.joined(separator: ", ")
+        let keys = source.keys.joined(separator: ", ")
+        let answer = try rows(
+            "SELECT \(source.columns), \(keys) FROM \(source.from)\(filter) ORDER BY \(order) LIMIT ?",
+            arguments + [.integer(Int64(query.limit))])
+        let width = answer.columns.count - source.keys.count - (query.collection == .counts ? 1 : 0)
+        var page = StorePage(columns: Array(answer.columns.prefix(width)), rows: answer.rows, next: nil)
+        if let last = page.rows.last, page.rows.count == query.limit, query.collection != .counts {
+            let key = last.suffix(source.keys.count)
+            page.next = PageCursor(first: key.first!.integer, second: key.count == 2 ? key.last : nil)
+        }
+        for index in page.rows.indices { page.rows[index].removeLast(answer.columns.count - width) }
+        return page
+    }
+
+    /// Parts of the raw table, newest first, that can hold readings of the range.
+    private func idSpans(_ query: PageQuery) throws(StoreError) -> [ClosedRange<Int64>] {
+        let since = query.since?.milliseconds ?? .min
+        let until = query.until?.milliseconds ?? .max
+        let row = try rows(
+            """
+            SELECT max(last_id), min(first_id) FILTER (WHERE max_ts >= ?2 AND min_ts < ?3),
+              max(last_id) FILTER (WHERE max_ts >= ?2 AND min_ts < ?3)
+            FROM raw_segment WHERE kind = ?1
+            """, [.integer(Int64((query.kind ?? .noise).rawValue)), .integer(since), .integer(until)]
+        ).rows[0]
+        let end = row[0].integer
+        var spans = [(end + 1)...Int64.max]
+        if row[1] != .null { spans.append(row[1].integer...row[2].integer) }
+        return spans
+    }
+}

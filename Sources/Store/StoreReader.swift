@@ -1,0 +1,99 @@
+import Foundation
+import GRDB
+
+/// Reads a store beside the writer, each call in a snapshot of its own. Any thread.
+public struct StoreReader: Sendable {
+    public let path: String
+    private let queue: DatabaseQueue
+
+    public init(path: String) throws(StoreError) {
+        self.path = path
+        guard FileManager.default.fileExists(atPath: path) else {
+            throw StoreError(.missing, path: path, detail: "no such file")
+        }
+        do {
+            var configuration = Configuration()
+            configuration.readonly = true
+            configuration.busyMode = .timeout(5)
+            queue = try DatabaseQueue(path: path, configuration: configuration)
+            let isStore = try queue.read { try $0.tableExists("engine_state") }
+            if !isStore { throw StoreError(.notADatabase, path: path, detail: "it has no table engine_state") }
+        } catch let error as StoreError {
+            throw error
+        } catch {
+            throw StoreReader.storeError(error, path)
+        }
+    }
+
+    private static func storeError(_ error: any Error, _ path: String) -> StoreError {
+        guard let error = error as? DatabaseError else { return StoreError(.other, path: path, detail: "\(error)") }
+        if error.resultCode == .SQLITE_ERROR {
+            return StoreError(.input, path: path, detail: error.message ?? "\(error)")
+        }
+        return StoreError.from(code: error.extendedResultCode.rawValue, message: error.message ?? "", path: path)
+    }
+
+    /// A page is read within this time or given up: a longer snapshot would keep the write-ahead log from being emptied.
+    public static let pageSeconds = 5.0
+
+    /// The rows of a query: names of the columns, and values.
+    /// - Throws: `StoreError`; `.input` where it took longer than `seconds`.
+    public func rows(
+        _ sql: String, _ arguments: [StoreValue] = [], seconds: Double = pageSeconds
+    ) throws(StoreError) -> (columns: [String], rows: [[StoreValue]]) {
+        try snapshot(seconds: seconds) { db in
+            let statement = try db.makeStatement(sql: sql)
+            let rows = try Row.fetchAll(statement, arguments: StatementArguments(arguments.map(\.databaseValue)))
+            return (statement.columnNames, rows.map { $0.databaseValues.map(StoreValue.init) })
+        }
+    }
+
+    /// Everything `body` reads is of one moment; interrupted after `seconds`.
+    private func snapshot<Value>(
+        seconds: Double, _ body: (Database) throws -> Value
+    ) throws(StoreError) -> Value {
+        do {
+            return try queue.read { [queue] db in
+                let alarm = DispatchWorkItem { queue.interrupt() }
+                DispatchQueue.global().asyncAfter(deadline: .now() + seconds, execute: alarm)
+                defer { alarm.cancel() }
+                return try body(db)
+            }
+        } catch let error as DatabaseError where error.resultCode == .SQLITE_INTERRUPT {
+            throw StoreError(
+                .input, path: path, detail: "no answer within \(Int(seconds)) s; ask for less time, one device or fewer rows")
+        } catch {
+            throw StoreReader.storeError(error, path)
+        }
+    }
+
+    /// Whether received = stored + duplicate + rejected + dropped for each kind, and the counts agree with the rows
+    /// that are there; else what differs.
+    public func imbalances() throws(StoreError) -> [String] {
+        // One snapshot: counts and rows move together while a Patrol is running.
+        try snapshot(seconds: 120) { db in try StoreReader.imbalances(db) }
+    }
+
+    private static func imbalances(_ db: Database) throws -> [String] {
+        func rows(_ sql: String) throws -> [[StoreValue]] {
+            try Row.fetchAll(db, sql: sql).map { $0.databaseValues.map(StoreValue.init) }
+        }
+        var found: [String] = []
+        let counts = try rows("SELECT kind, received, stored, duplicate, rejected, dropped FROM message_count")
+        var rejected: Int64 = 0
+        for row in counts {
+            let values = row.dropFirst().map { $0.integer }
+            let kind = row[0].text
+            rejected += values[3]
+            if values[0] != values[1...].reduce(0, +) {
+                found.append("\(kind): \(values[0]) received, but stored + duplicate + rejected + dropped are \(values[1...].reduce(0, +))")
+            }
+            if kind == "unknown" { continue }
+            let stored = try rows("SELECT count(*) FROM \(kind)_raw")[0][0].integer
+            if stored != values[1] { found.append("\(kind): \(values[1]) counted as stored, \(stored) rows are there") }
+        }
+        let rejects = try rows("SELECT count(*) FROM reject")[0][0].integer
+        if rejects != rejected { found.append("\(rejected) counted as rejected, \(rejects) rows are in reject") }
+        return found
+    }
+}

@@ -1,0 +1,120 @@
+import API
+import ArgumentParser
+import Foundation
+import Logging
+import Mosquitto
+import Pipeline
+import ServiceLifecycle
+import Settings
+
+struct RunCommand: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "run",
+        abstract: "Runs the pipeline on your broker until it is told to stop.",
+        discussion: """
+            SIGTERM and Ctrl-C end it cleanly: what was read is committed and acknowledged first.
+
+            EXAMPLES
+              patrol check patrol.yaml && patrol run --config patrol.yaml
+              PATROL_BROKER_URL=mqtt://10.0.0.5:1883 patrol run
+            """)
+
+    @Option(help: "The settings file.") var config = "patrol.yaml"
+
+    func run() async throws {
+        let settings = try Exit.onProblems { try Settings.load(path: config) }
+        try await Serve.run(settings: settings)
+    }
+}
+
+struct CheckCommand: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "check",
+        abstract: "Checks the settings and everything they name; all problems at once.",
+        discussion: """
+            Problems print as path:line:column: message; the exit code is then 1.
+
+            EXAMPLES
+              patrol check
+              patrol check /etc/patrol/patrol.yaml
+            """)
+
+    @Argument(help: "The settings file.") var config = "patrol.yaml"
+
+    func run() throws {
+        do {
+            let settings = try Settings.load(path: config)
+            print(
+                """
+                \(config) is well: broker \(settings.broker.url), store \(settings.storePath), \
+                \(settings.rules.count) rules, \(settings.devices.map { "\($0.count) devices" } ?? "any device")
+                """)
+        } catch {
+            for problem in error.all { print(problem) }
+            throw Exit.problems
+        }
+    }
+}
+
+/// The pipeline with its HTTP server, until a signal.
+enum Serve {
+    static func run(settings: Settings, more: [any Service] = [], logLevel: Logger.Level = .info) async throws {
+        LoggingSystem.bootstrap { label in
+            var handler = StreamLogHandler.standardError(label: label)
+            handler.logLevel = label == "patrol" ? logLevel : .error
+            return handler
+        }
+        let logger = Logger(label: "patrol")
+        let pipeline: LivePipeline
+        do {
+            pipeline = try Exit.onStoreFailure { try LivePipeline(settings: settings, logger: logger) }
+        } catch let error as MosquittoError {
+            throw Exit.fail("\(error)", Exit.broker)
+        }
+        if !Port.isFree(settings.listenPort, host: settings.listenHost) {
+            throw Exit.fail(
+                "http.listen \(settings.listenHost):\(settings.listenPort): the port is taken; choose another or end who has it",
+                Exit.settings)
+        }
+        let server = StatusServer.application(
+            pipeline.statusSource, host: settings.listenHost, port: settings.listenPort, logger: Logger(label: "http"))
+        let group = ServiceGroup(
+            configuration: .init(
+                services: [
+                    .init(service: server, successTerminationBehavior: .gracefullyShutdownGroup),
+                    .init(service: pipeline, successTerminationBehavior: .gracefullyShutdownGroup),
+                ] + more.map { .init(service: $0, successTerminationBehavior: .gracefullyShutdownGroup) },
+                gracefulShutdownSignals: [.sigterm, .sigint], logger: Logger(label: "services")))
+        do {
+            try await Exit.onStoreFailureAsync { try await group.run() }
+        } catch let error as MosquittoError {
+            throw Exit.fail("\(error)", Exit.broker)
+        }
+    }
+}
+
+enum Port {
+    /// Whether nobody listens there.
+    static func isFree(_ port: Int, host: String) -> Bool {
+        let descriptor = socket(AF_INET, Int32(SOCK_STREAM.rawValue), 0)
+        guard descriptor >= 0 else { return true }
+        defer { close(descriptor) }
+        var on: Int32 = 1
+        _ = unsafe setsockopt(descriptor, SOL_SOCKET, SO_REUSEADDR, &on, 4)
+        var address = sockaddr_in()
+        address.sin_family = sa_family_t(AF_INET)
+        address.sin_port = in_port_t(UInt16(port).bigEndian)
+        address.sin_addr.s_addr = unsafe inet_addr(host == "localhost" ? "127.0.0.1" : host)
+        if address.sin_addr.s_addr == INADDR_NONE { return true }
+        return unsafe withUnsafePointer(to: &address) { pointer in
+            unsafe pointer.withMemoryRebound(to: sockaddr.self, capacity: 1) {
+                unsafe bind(descriptor, $0, socklen_t(MemoryLayout<sockaddr_in>.size)) == 0
+            }
+        }
+    }
+
+    /// A port of loopback that nobody has.
+    static func free() -> Int {
+        (20_000...60_000).lazy.map { _ in Int.random(in: 20_000...60_000) }.first { isFree($0, host: "127.0.0.1") } ?? 18_830
+    }
+}

@@ -1,0 +1,110 @@
+import Foundation
+import Store
+
+/// Standard output that ends quietly when nobody reads any more (`| head`).
+enum Output {
+    static func ignoreBrokenPipe() {
+        _ = unsafe signal(SIGPIPE) { _ in _exit(0) }
+    }
+
+    /// Ctrl-C is how a command that follows is meant to end.
+    static func endOnInterrupt() {
+        _ = unsafe signal(SIGINT) { _ in _exit(0) }
+        _ = unsafe signal(SIGTERM) { _ in _exit(0) }
+    }
+
+    static func line(_ text: String) {
+        FileHandle.standardOutput.write(Data((text + "\n").utf8))
+    }
+}
+
+enum OutputFormat: String, CaseIterable { case table, csv, json }
+
+/// Rows for people, spreadsheets and programs.
+struct RowPrinter {
+    let columns: [String]
+    let format: OutputFormat
+    let timezone: TimeZone
+
+    static let timeColumns: Set<String> = [
+        "ts", "received", "bucket", "started_at", "fired_at", "resolved_at", "created_at", "respond_due", "set_out_due",
+        "dispose_due", "at", "registered_at", "fix_ts",
+    ]
+
+    func print(_ rows: [[StoreValue]]) {
+        switch format {
+        case .json: for row in rows { Output.line(json(row)) }
+        case .csv:
+            Output.line(columns.map(csv).joined(separator: ","))
+            for row in rows { Output.line(row.map { csv(plain($0)) }.joined(separator: ",")) }
+        case .table: table(rows)
+        }
+    }
+
+    private func plain(_ value: StoreValue) -> String {
+        switch value {
+        case .null: ""
+        case .integer(let number): "\(number)"
+        case .real(let number): "\(number)"
+        case .text(let text): text
+        }
+    }
+
+    private func csv(_ text: String) -> String {
+        text.contains { ",\"\n\r".contains($0) } ? "\"" + text.replacingOccurrences(of: "\"", with: "\"\"") + "\"" : text
+    }
+
+    private func json(_ row: [StoreValue]) -> String {
+        let members = zip(columns, row).map { name, value -> String in
+            let text: String =
+                switch value {
+                case .null: "null"
+                case .integer(let number): "\(number)"
+                case .real(let number): "\(number)"
+                case .text(let text): quoted(text)
+                }
+            return "\(quoted(name)):\(text)"
+        }
+        return "{\(members.joined(separator: ","))}"
+    }
+
+    private func quoted(_ text: String) -> String {
+        let data = try? JSONEncoder().encode(text)
+        return data.map { String(decoding: $0, as: UTF8.self) } ?? "\"\""
+    }
+
+    private func table(_ rows: [[StoreValue]]) {
+        let formatter = DateFormatter()
+        formatter.locale = Locale(identifier: "en_US_POSIX")
+        formatter.timeZone = timezone
+        formatter.dateFormat = "yyyy-MM-dd HH:mm:ss"
+        let cells = rows.map { row in
+            zip(columns, row).map { name, value -> String in
+                if RowPrinter.timeColumns.contains(name), case .integer(let number) = value {
+                    return formatter.string(from: Date(timeIntervalSince1970: Double(number) / 1000))
+                }
+                if case .real(let number) = value { return String(format: "%.6g", number) }
+                return plain(value)
+            }
+        }
+        var widths = columns.map(RowPrinter.width)
+        for row in cells { for (index, cell) in row.enumerated() { widths[index] = max(widths[index], RowPrinter.width(cell)) } }
+        func padded(_ row: [String]) -> String {
+            zip(row, widths).map { $0 + String(repeating: " ", count: $1 - RowPrinter.width($0)) }.joined(separator: "  ")
+        }
+        Output.line(padded(columns))
+        Output.line(widths.map { String(repeating: "─", count: $0) }.joined(separator: "  "))
+        for row in cells { Output.line(padded(row)) }
+    }
+
+    /// Columns on the screen: Chinese characters take two.
+    static func width(_ text: String) -> Int {
+        text.unicodeScalars.reduce(0) { sum, scalar in
+            switch scalar.value {
+            case 0x1100...0x115F, 0x2E80...0xA4CF, 0xAC00...0xD7A3, 0xF900...0xFAFF, 0xFE30...0xFE6F, 0xFF00...0xFF60,
+                0xFFE0...0xFFE6, 0x20000...0x3FFFD: sum + 2
+            default: sum + 1
+            }
+        }
+    }
+}

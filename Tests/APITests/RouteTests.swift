@@ -1,0 +1,157 @@
+import API
+import Foundation
+import Hummingbird
+import HummingbirdTesting
+import Store
+import Telemetry
+import Testing
+
+/// Routes without sockets, on a store with one meter, one alert and its task.
+@Suite struct RouteTests {
+    private func withServer(
+        troubles: [String] = [], _ body: @Sendable (any TestClientProtocol) async throws -> Void
+    ) async throws {
+        let folder = NSTemporaryDirectory() + "patrol-api-" + UUID().uuidString
+        try FileManager.default.createDirectory(atPath: folder, withIntermediateDirectories: true)
+        defer { try? FileManager.default.removeItem(atPath: folder) }
+        let writer = try StoreWriter(path: folder + "/patrol.db")
+        try fill(writer)
+        let families = [
+            MetricFamily(
+                name: "patrol_readings_total", shape: .counter, help: "Readings\nby \\ outcome.",
+                samples: [.init(labels: [("outcome", "a \"b\" \\ c\n")], value: 3), .init(value: .infinity)])
+        ]
+        let router = HTTPServer.router(
+            options: HTTPServerOptions(host: "127.0.0.1", port: 0),
+            status: StatusSource(troubles: { troubles }, families: { families }),
+            store: try StoreReader(path: folder + "/patrol.db"))
+        try await Application(router: router).test(.router, body)
+    }
+
+    private func fill(_ writer: StoreWriter) throws {
+        let start = Timestamp(milliseconds: 1_717_768_800_000)
+        let alert = Alert(
+            id: "a0123456789abcdef", rule: "noise-over-70", device: "meter-1", kind: .noise, deviceNumber: 0, site: nil,
+            area: "330110005000", severity: "warning", state: "firing", startedAt: start, firedAt: start + 30_000,
+            resolvedAt: nil, value: 75.5)
+        try writer.begin()
+        try writer.write(
+            device: Device(number: 0, kind: .noise, id: "meter-1", gateway: "gw", name: "工地“1”", lat: 30.25, lon: 120.01),
+            registeredAt: start)
+        try writer.write(alert: alert)
+        try writer.write(
+            task: DispatchTask(
+                id: "t0123456789abcdef", alertID: alert.id, kind: "noise-check", area: alert.area, stage: "reported", unit: nil,
+                createdAt: start + 30_000, respondDue: start + 90_000, setOutDue: start + 210_000, disposeDue: start + 930_000),
+            who: "patrol", why: nil)
+        let event = """
+            {"id":"a0123456789abcdef-firing","data":{"rule":"noise-over-70","title":{"en":"Noise","zh":"噪声"},"unit":"dB(A)"}}
+            """
+        for _ in 1...3 {
+            _ = try writer.append(outbox: OutboxRow(topic: "out", payload: event, retainedTopic: "state"))
+        }
+        try writer.commit()
+    }
+
+    private func object(_ response: TestResponse) throws -> [String: Any] {
+        try #require(try JSONSerialization.jsonObject(with: Data(String(buffer: response.body).utf8)) as? [String: Any])
+    }
+
+    @Test func healthAndReadiness() async throws {
+        try await withServer { client in
+            #expect(try await client.execute(uri: "/healthz", method: .get).status == .ok)
+            #expect(try await client.execute(uri: "/readyz", method: .get).status == .ok)
+            #expect(try await client.execute(uri: "/healthz", method: .head).status == .ok)
+        }
+        try await withServer(troubles: ["the broker \"x\" is gone"]) { client in
+            let response = try await client.execute(uri: "/readyz", method: .get)
+            #expect(response.status == .serviceUnavailable)
+            #expect(try object(response)["reasons"] as? [String] == ["the broker \"x\" is gone"])
+        }
+    }
+
+    @Test func metricsAreEscaped() async throws {
+        try await withServer { client in
+            let response = try await client.execute(uri: "/metrics", method: .get)
+            #expect(response.headers[.contentType] == "text/plain; version=0.0.4; charset=utf-8")
+            #expect(
+                String(buffer: response.body) == """
+                    # HELP patrol_readings_total Readings\\nby \\\\ outcome.
+                    # TYPE patrol_readings_total counter
+                    patrol_readings_total{outcome="a \\"b\\" \\\\ c\\n"} 3
+                    patrol_readings_total +Inf
+
+                    """)
+        }
+    }
+
+    @Test func tablesAreJSON() async throws {
+        try await withServer { client in
+            for name in StoreCollection.allCases.map(\.rawValue) + ["events", "positions", "titles", "summary"] {
+                let response = try await client.execute(uri: "/api/v1/\(name)", method: .get)
+                #expect(response.status == .ok, "\(name)")
+                _ = try object(response)
+            }
+            let alerts = try object(try await client.execute(uri: "/api/v1/alerts?state=firing&since=2024-06-07T00:00:00Z", method: .get))
+            let alert = try #require((alerts["items"] as? [[String: Any]])?.first)
+            #expect(alert["id"] as? String == "a0123456789abcdef")
+            #expect(alert["name"] as? String == "工地“1”")
+            #expect(alert["value"] as? Double == 75.5)
+            #expect(alert["resolved_at"] is NSNull)
+            let none = try object(try await client.execute(uri: "/api/v1/alerts?state=resolved", method: .get))
+            #expect((none["items"] as? [Any])?.isEmpty == true)
+        }
+    }
+
+    @Test func eventsGoOn() async throws {
+        try await withServer { client in
+            let page = try object(try await client.execute(uri: "/api/v1/events?after=1&limit=1", method: .get))
+            #expect(page["next"] as? Int == 2)
+            #expect((page["items"] as? [Any])?.count == 1)
+        }
+    }
+
+    @Test func badParametersSaySo() async throws {
+        try await withServer { client in
+            for query in [
+                "alerts?limit=0", "alerts?limit=x", "readings?kind=drone", "readings?since=yesterday", "alerts?cursor=~",
+                "alerts?sinc=1", "readings?since=2&until=1", "events?after=-1", "stream?after=x",
+            ] {
+                let response = try await client.execute(uri: "/api/v1/\(query)", method: .get)
+                #expect(response.status == .badRequest, "\(query)")
+                #expect((try object(response)["error"] as? String)?.isEmpty == false)
+            }
+            #expect(try await client.execute(uri: "/api/v1/nothing", method: .get).status == .notFound)
+        }
+    }
+
+    @Test func nothingCanBeChanged() async throws {
+        try await withServer { client in
+            for method in [HTTPRequest.Method.post, .put, .patch, .delete] {
+                let response = try await client.execute(uri: "/api/v1/alerts", method: method)
+                #expect(response.status == .methodNotAllowed)
+                #expect(response.headers[.allow] == "GET, HEAD")
+            }
+        }
+    }
+
+    @Test func theDescriptionCoversTheRoutes() async throws {
+        try await withServer { client in
+            let document = try object(try await client.execute(uri: "/api/v1/openapi.json", method: .get))
+            #expect(document["openapi"] as? String == "3.1.0")
+            let paths = try #require(document["paths"] as? [String: Any])
+            for path in paths.keys where path != "/api/v1/stream" {
+                #expect(try await client.execute(uri: path, method: .get).status == .ok, "\(path)")
+            }
+        }
+    }
+
+    @Test func theConsoleNeedsNothingElse() async throws {
+        try await withServer { client in
+            let response = try await client.execute(uri: "/", method: .get)
+            #expect(response.headers[.contentType] == "text/html; charset=utf-8")
+            let page = String(buffer: response.body)
+            #expect(!page.contains("http://") && !page.contains("https://"))
+        }
+    }
+}

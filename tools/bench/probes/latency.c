@@ -1,0 +1,163 @@
+/* latency HOST PORT QOS RATE SECONDS STORE FILTER MARK: publishes readings at a steady rate and measures how long each
+ * takes to be visible in the store (to a reader of its own, looking every LOOK_MICROSECONDS) and how long it takes until
+ * a message about it comes back on FILTER.
+ *
+ * STORE `-` looks at no store. MARK is a text that such a message must hold (`firing` for alerts; `-` any: with
+ * FILTER `patrol/v1/in/#` the broker's bare echo). One meter of twenty is loud (over 70 dB) in each second, and quiet in
+ * the next. The first two seconds are not counted. Prints a JSON object. */
+#include <pthread.h>
+#include <sqlite3.h>
+#include <sys/prctl.h>
+#include "mqtt.h"
+
+enum { LOOK_MICROSECONDS = 50, WARM_UP_SECONDS = 2, LOUD_EVERY = 20, PATIENCE_SECONDS = 10 };
+
+static long total, warm_up, meters;
+static int qos, any;
+static double *sent_at, *stored_after, *answered_after, *waiting_since;
+static _Atomic long sent_count, stored_count, answered_count, asked_count;
+static _Atomic int done;
+static const char *mark, *store_path;
+static int answers_fd;
+
+static void precise_sleep(double until) {
+    struct timespec t = {(time_t)until, (long)((until - (double)(time_t)until) * 1e9)};
+    clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, &t, NULL);
+}
+
+static void *watch_store(void *unused) {
+    (void)unused;
+    prctl(PR_SET_TIMERSLACK, 1000);
+    sqlite3 *db;
+    sqlite3_stmt *count;
+    if (sqlite3_open_v2(store_path, &db, SQLITE_OPEN_READONLY, NULL)) fail("store");
+    sqlite3_busy_timeout(db, 1000);
+    if (sqlite3_prepare_v2(db, "SELECT stored FROM message_count WHERE kind = 'noise'", -1, &count, NULL)) fail("count");
+    long seen = 0;
+    while (!done && seen < total) {
+        long now_seen = seen;
+        if (sqlite3_step(count) == SQLITE_ROW) now_seen = sqlite3_column_int64(count, 0);
+        double now = seconds_now();
+        sqlite3_reset(count);
+        for (; seen < now_seen && seen < total; seen++) stored_after[seen] = now - sent_at[seen];
+        stored_count = seen;
+        precise_sleep(now + LOOK_MICROSECONDS * 1e-6);
+    }
+    sqlite3_finalize(count);
+    sqlite3_close(db);
+    return NULL;
+}
+
+static void take_answer(const struct packet *p, double now) {
+    size_t topic = (size_t)(p->body[0] << 8 | p->body[1]) + 2;
+    const uint8_t *meter = memmem(p->body, p->body_bytes, "meter-", 6);
+    if (!meter || meter + 12 > p->body + p->body_bytes) return;
+    if (!any && !memmem(p->body + topic, p->body_bytes - topic, mark, strlen(mark))) return;
+    long device = strtol((char[7]){(char)meter[6], (char)meter[7], (char)meter[8], (char)meter[9], (char)meter[10],
+                                   (char)meter[11], 0}, NULL, 10);
+    if (device >= meters || waiting_since[device] == 0) return;
+    double waited = now - waiting_since[device];
+    waiting_since[device] = 0;
+    answered_after[answered_count] = waited;
+    answered_count++;
+}
+
+static void *watch_answers(void *unused) {
+    (void)unused;
+    struct inbox inbox = {0};
+    while (inbox_fill(&inbox, answers_fd)) {
+        double now = seconds_now();
+        struct packet p;
+        size_t at = 0;
+        while (inbox_next(&inbox, &at, &p))
+            if (p.type == PUBLISH) take_answer(&p, now);
+        inbox_drop(&inbox, at);
+    }
+    return NULL;
+}
+
+static void subscribe_answers(const char *host, int port, const char *filter) {
+    answers_fd = mqtt_connect(host, port, "bench-answers");
+    uint8_t packet[300], body[300] = {0, 1};
+    size_t n = 2 + put_text(body + 2, filter, strlen(filter));
+    body[n++] = 0;
+    size_t head = put_header(packet, SUBSCRIBE << 4 | 2, n);
+    memcpy(packet + head, body, n);
+    send_all(answers_fd, packet, head + n);
+    if (recv(answers_fd, packet, 5, MSG_WAITALL) != 5 || packet[4] == 0x80) fail("subscription refused");
+}
+
+static void publish_one(int fd, long i) {
+    struct timespec wall;
+    char topic[64], payload[96];
+    uint8_t packet[256];
+    long device = i % meters, second = i / meters;
+    int loud = (device + second) % LOUD_EVERY == 0;
+    clock_gettime(CLOCK_REALTIME, &wall);
+    int topic_bytes = snprintf(topic, sizeof topic, "patrol/v1/in/gw-00/noise/meter-%06ld", device);
+    int payload_bytes = snprintf(payload, sizeof payload, "{\"ts\":%lld,\"laeq\":%s,\"seq\":%ld}",
+                                 (long long)wall.tv_sec * 1000 + wall.tv_nsec / 1000000, loud ? "82.5" : "51.5", i + 1);
+    size_t n = put_publish(packet, topic, (size_t)topic_bytes, payload, (size_t)payload_bytes, qos,
+                           (unsigned)(i % 65535 + 1));
+    double now = seconds_now();
+    sent_at[i] = now;
+    if (i >= warm_up && (any || loud)) waiting_since[device] = now, asked_count++;
+    send_all(fd, packet, n);
+    sent_count = i + 1;
+}
+
+static int compare(const void *a, const void *b) {
+    double x = *(const double *)a, y = *(const double *)b;
+    return (x > y) - (x < y);
+}
+
+static void print_spread(const char *name, double *values, long n) {
+    qsort(values, (size_t)n, sizeof *values, compare);
+    if (!n) printf(", \"%s\": null", name);
+    else
+        printf(", \"%s\": {\"count\": %ld, \"p50\": %.3f, \"p99\": %.3f, \"max\": %.3f}", name, n,
+               values[n / 2] * 1e3, values[n * 99 / 100] * 1e3, values[n - 1] * 1e3);
+}
+
+int main(int argc, char **argv) {
+    if (argc < 9) return fprintf(stderr, "usage: latency HOST PORT QOS RATE SECONDS STORE FILTER MARK\n"), 2;
+    qos = atoi(argv[3]);
+    meters = atol(argv[4]);
+    total = meters * atol(argv[5]);
+    warm_up = meters * WARM_UP_SECONDS;
+    store_path = argv[6];
+    mark = argv[8];
+    any = !strcmp(mark, "-");
+    sent_at = calloc((size_t)total, sizeof *sent_at);
+    stored_after = calloc((size_t)total, sizeof *stored_after);
+    answered_after = calloc((size_t)total, sizeof *answered_after);
+    waiting_since = calloc((size_t)meters, sizeof *waiting_since);
+    int has_store = strcmp(store_path, "-") != 0;
+    pthread_t store_thread, answers_thread;
+    subscribe_answers(argv[1], atoi(argv[2]), argv[7]);
+    pthread_create(&answers_thread, NULL, watch_answers, NULL);
+    if (has_store) pthread_create(&store_thread, NULL, watch_store, NULL);
+    int fd = mqtt_connect(argv[1], atoi(argv[2]), "bench-publisher");
+    prctl(PR_SET_TIMERSLACK, 1000);
+    uint8_t ignored[4096];
+    double start = seconds_now() + 0.1;
+    for (long i = 0; i < total; i++) {
+        precise_sleep(start + (double)i / (double)meters);
+        publish_one(fd, i);
+        while (recv(fd, ignored, sizeof ignored, MSG_DONTWAIT) > 0) {}
+    }
+    for (double end = seconds_now() + PATIENCE_SECONDS; seconds_now() < end;) {
+        if ((!has_store || stored_count == total) && answered_count >= asked_count) break;
+        precise_sleep(seconds_now() + 0.01);
+        while (recv(fd, ignored, sizeof ignored, MSG_DONTWAIT) > 0) {}
+    }
+    done = 1;
+    if (has_store) pthread_join(store_thread, NULL);
+    shutdown(answers_fd, SHUT_RDWR);
+    pthread_join(answers_thread, NULL);
+    printf("{\"sent\": %ld, \"stored\": %ld, \"answers_expected\": %ld", total, (long)stored_count, (long)asked_count);
+    print_spread("stored_ms", stored_after + warm_up, stored_count > warm_up ? stored_count - warm_up : 0);
+    print_spread("answered_ms", answered_after, answered_count);
+    printf("}\n");
+    return 0;
+}

@@ -1,0 +1,223 @@
+"""The table of what is measured: each row's name, target and how its figures come about."""
+import re
+import sqlite3
+import statistics
+from dataclasses import dataclass, field
+
+import counting
+import workloads
+
+
+@dataclass
+class Result:
+    """One line of the table. What is judged is the ratio where there is one, else Patrol's figure."""
+    name: str
+    title: str
+    unit: str
+    target: str
+    patrol: float
+    floor: float | None = None
+    ratio: float | None = None
+    details: dict = field(default_factory=dict)
+
+    @property
+    def judged(self):
+        return self.patrol if self.ratio is None else self.ratio
+
+    @property
+    def is_met(self):
+        sign, limit = self.target.split()[:2]
+        return self.judged >= float(limit) if sign == "≥" else self.judged <= float(limit)
+
+
+def alternate(bench, ours, floor):
+    """`ours` and `floor` in turn, so that a change of the machine's mood meets both; the samples of each."""
+    samples = ([], [])
+    for _ in range(bench.rounds):
+        for job, taken in zip((ours, floor), samples):
+            taken.append(job())
+    return samples
+
+
+def median(samples, key):
+    return statistics.median(sample[key] for sample in samples)
+
+
+def compared(name, title, target, samples, key="rate", unit="readings/s"):
+    ours, floor = (median(taken, key) for taken in samples)
+    details = {side: [round(s[key], 3) for s in taken] for side, taken in zip(("patrol", "floor"), samples)}
+    if key != "cpu":
+        details["cpu_seconds_per_million"] = {
+            side: round(median(taken, "cpu"), 3) for side, taken in zip(("patrol", "floor"), samples)}
+    return Result(name, title, unit, target, ours, floor, ours / floor, details)
+
+
+def replay_samples(bench):
+    """Shared by the rows on replay: measured once in a run."""
+    recording = bench.recording(bench.messages)
+    return bench.once("replay", lambda: alternate(
+        bench, lambda: workloads.replay(bench.ours, recording), lambda: workloads.replay(bench.floor, recording)))
+
+
+def replay(bench):
+    return [compared("replay", "replay, whole process", "≥ 1.4 ×", replay_samples(bench))]
+
+
+def cpu(bench):
+    return [compared("cpu", "CPU seconds per million readings, replay", "≤ 1.2 ×", replay_samples(bench), "cpu", "s")]
+
+
+def live(bench, name, title, target, job, qos):
+    recording = bench.recording(bench.messages, live=True)
+    samples = alternate(
+        bench, lambda: job(bench.ours, recording, qos), lambda: job(bench.floor, recording, qos))
+    return [compared(name, title, target, samples)]
+
+
+def mosquitto_qos0(bench):
+    return live(bench, "mosquitto-qos0", "through mosquitto, QoS 0", "≥ 1.0 ×", workloads.through_mosquitto, 0)
+
+
+def mosquitto_qos1(bench):
+    return live(bench, "mosquitto-qos1", "through mosquitto, QoS 1", "≥ 1.0 ×", workloads.through_mosquitto, 1)
+
+
+def stub_qos0(bench):
+    return live(bench, "stub-qos0", "subscriber alone, QoS 0", "≥ 1.2 ×", workloads.from_stub, 0)
+
+
+def stub_qos1(bench):
+    return live(bench, "stub-qos1", "subscriber alone, QoS 1", "≥ 1.2 ×", workloads.from_stub, 1)
+
+
+def arrays(bench):
+    recording = bench.recording(bench.messages // 50, array=50, live=True)
+    samples = alternate(
+        bench, lambda: workloads.from_stub(bench.ours, recording, 1), lambda: workloads.insert(bench.floor, recording))
+    return [compared("arrays", "QoS 1, arrays of 50, against plain inserts", "≥ 0.9 ×", samples)]
+
+
+def spread(name, title, limits, ours, floor):
+    details = {"patrol": ours, "floor": floor}
+    return [
+        Result(f"{name}-{p}", f"{title}, {p}", "ms", f"≤ {limit}", ours[p], floor and floor[p], None, details)
+        for p, limit in zip(("p50", "p99"), limits)]
+
+
+def latency_samples(bench):
+    def measure():
+        rate, seconds = 2000, 5 if bench.quick else 15
+        return {
+            "patrol": workloads.latency(bench.ours, rate, seconds),
+            "floor": workloads.latency(bench.floor, rate, seconds),
+            "echo": workloads.latency(bench.floor, rate, seconds, echo=True),
+        }
+    return bench.once("latency", measure)
+
+
+def latency(bench):
+    taken = latency_samples(bench)
+    return spread("latency", "publish → stored, 2,000 msg/s, QoS 1", (1, 5), taken["patrol"]["stored_ms"],
+                  taken["floor"]["stored_ms"])
+
+
+def alert_latency(bench):
+    taken = latency_samples(bench)
+    return spread("alert-latency", "publish → alert received (floor: mosquitto's echo)", (3, 10),
+                  taken["patrol"]["answered_ms"], taken["echo"]["answered_ms"])
+
+
+def memory(bench):
+    rows = []
+    for devices, limit in ((10_000, 64), (100_000, 256)):
+        recording = bench.recording(max(bench.messages, devices), devices=devices, live=True)
+        ours, floor = (workloads.from_stub(side, recording, 1) for side in (bench.ours, bench.floor))
+        rows.append(Result(
+            f"memory-{devices // 1000}k", f"resident memory at its highest, {devices:,} devices", "MB", f"≤ {limit}",
+            ours["highest_mb"], floor["highest_mb"], None,
+            {"resident_at_the_end_mb": {"patrol": ours["resident_mb"], "floor": floor["resident_mb"]}}))
+    return rows
+
+
+def devices(bench):
+    few = bench.recording(bench.messages)
+    many = bench.recording(max(bench.messages, 100_000), devices=100_000)
+
+    def job(side):
+        fast, slow = (workloads.replay(side, recording)["rate"] for recording in (few, many))
+        return {"rate": slow / fast, "cpu": 0}
+
+    ours, floor = alternate(bench, lambda: job(bench.ours), lambda: job(bench.floor))
+    return [Result("devices", "replay of 100,000 devices against 1,000", "×", "≥ 0.7 ×", median(ours, "rate"),
+                   median(floor, "rate"), None,
+                   {side: [round(s["rate"], 3) for s in taken] for side, taken in (("patrol", ours), ("floor", floor))})]
+
+
+def allocations(bench):
+    """Own code and the runtime, without what SQLite and libmosquitto ask for themselves."""
+    rows = []
+    size = bench.messages // 4
+    for name, title, is_live, job in (
+        ("allocations-replay", "allocations per reading, replay", False,
+         lambda side: lambda recording, environment: workloads.replay(side, recording, environment=environment)),
+        ("allocations-live", "allocations per reading, QoS 1", True,
+         lambda side: lambda recording, environment: workloads.from_stub(
+             side, recording, 1, environment=environment)),
+    ):
+        small, large = bench.recording(size, live=is_live), bench.recording(2 * size, live=is_live)
+        ours, floor = (counting.allocations(side, small, large, job(side)) for side in (bench.ours, bench.floor))
+        rows.append(Result(name, title, "", "≤ 0.005 (0)", ours["own"], floor["own"], None,
+                           {"patrol": ours, "floor": floor}))
+    return rows
+
+
+def retains(bench):
+    size = 20_000 if bench.quick else 50_000
+    counts, callers = counting.retains(bench.ours, bench.recording(size), bench.recording(2 * size))
+    return [Result("retains", "retains, releases, objects per reading, replay", "", "≤ 0.005 (0)",
+                   sum(counts.values()), None, None, {"by_name": counts, "callers": callers})]
+
+
+def disk(bench):
+    """The pages of the table that holds the raw readings, with its indexes."""
+    recording = bench.recording(bench.messages)
+
+    def measure(side):
+        copy = bench.folder / f"{side.name}-disk.db"
+        workloads.replay(side, recording, keep=copy)
+        with sqlite3.connect(copy) as db:
+            (sql,) = db.execute("SELECT sql FROM sqlite_schema WHERE name = 'noise'").fetchone()
+            tables = {"noise"} if sql.startswith("CREATE TABLE") else set(re.findall(r"\b\w+_raw\w*\b|\braw_\w+\b", sql))
+            marks = ", ".join("?" * len(tables))
+            try:
+                (raw,) = db.execute(
+                    "SELECT sum(pgsize) FROM dbstat WHERE aggregate = TRUE AND name IN"
+                    f" (SELECT name FROM sqlite_schema WHERE tbl_name IN ({marks}))", sorted(tables)).fetchone()
+            except sqlite3.OperationalError:  # no dbstat in this SQLite: the whole file, a little more
+                raw = copy.stat().st_size
+        db.close()
+        whole = copy.stat().st_size
+        copy.unlink()
+        return raw / recording.readings, whole / recording.readings
+
+    (ours, ours_whole), (floor, floor_whole) = measure(bench.ours), measure(bench.floor)
+    return [Result("disk", "bytes on disk a raw reading", "B", "≤ 32", ours, floor, None,
+                   {"whole_file": {"patrol": round(ours_whole, 1), "floor": round(floor_whole, 1)}})]
+
+
+ROWS = {
+    "replay": replay,
+    "mosquitto-qos0": mosquitto_qos0,
+    "mosquitto-qos1": mosquitto_qos1,
+    "stub-qos0": stub_qos0,
+    "stub-qos1": stub_qos1,
+    "arrays": arrays,
+    "cpu": cpu,
+    "latency": latency,
+    "alert-latency": alert_latency,
+    "memory": memory,
+    "devices": devices,
+    "allocations": allocations,
+    "retains": retains,
+    "disk": disk,
+}
