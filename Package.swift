@@ -79,6 +79,8 @@ let package = Package(
         .testTarget(
             name: "PipelineTests",
             dependencies: ["Pipeline", "Store", "Rules", "Ring", "Telemetry", .product(name: "GRDB", package: "GRDB.swift")]),
+        .testTarget(name: "IngestTests", dependencies: ["Ingest", "Telemetry", "Ring"]),
+        .testTarget(name: "SimulationTests", dependencies: ["Simulation", "Telemetry", "Ingest"]),
         .executableTarget(name: "ring-stress", dependencies: ["Ring"], path: "Tests/RingStress"),
     ]
 )

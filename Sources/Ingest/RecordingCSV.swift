@@ -12,8 +12,8 @@ struct CSVColumn {
         /// Written into the payload as the value that the key wants, or as text where the cell is none: the decoder says
         /// `type` then, as it would of a message.
         case number, integer, bool, time, flags, text
-        /// `battery_status` of Android: 2 charging, 5 full, 3 discharging, 4 not charging; −1 (shutdown), −3 (reboot)
-        /// and other numbers say nothing of charging.
+        /// `battery_status` of Android: 2 charging, 5 full, 3 discharging, 4 not charging. −1 (shutdown), −3 (reboot)
+        /// and whatever else is recorded there (`battery`, `external`) say nothing of charging; the reading stands.
         case androidBattery
         case ignored
     }
@@ -61,7 +61,8 @@ struct CSVColumn {
         }
         guard columns.contains(where: { $0.role == .device }), columns.contains(where: { $0.role == .ts }) else { return nil }
         for role in [CSVColumn.Role.device, .received] where columns.count(where: { $0.role == role }) > 1 {
-            throw CSVHeaderError(description: "the header names \(role == .device ? "device" : "received_ts") twice; keep one of the columns")
+            throw CSVHeaderError(
+                description: "the header names \(role == .device ? "device" : "received_ts") twice; keep one of the columns")
         }
         let names = columns.map(\.name).filter { !$0.isEmpty }
         for name in Set(names).sorted() where names.count(where: { $0 == name }) > 1 {
@@ -199,11 +200,7 @@ struct CSVRow {
             if received == nil { problem = "received_ts is no time; the row is taken without it" }
             return
         case .androidBattery:
-            guard let charging = unsafe CSVCell.isCharging(cell) else {
-                if unsafe CSVCell.isNumber(cell) { return }
-                key(index)
-                return unsafe CSVCell.appendText(cell, to: &payload)
-            }
+            guard let charging = unsafe CSVCell.isCharging(cell) else { return }
             key(index)
             payload.append(contentsOf: charging ? CSVCell.true : CSVCell.false)
             return

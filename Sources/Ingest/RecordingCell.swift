@@ -43,8 +43,6 @@ enum CSVCell {
         }
     }
 
-    static func isNumber(_ cell: UnsafeRawBufferPointer) -> Bool { unsafe Number(cell) != nil }
-
     /// The same digits as JSON writes them. `5.0` is whole: tables with empty cells are often written so.
     static func appendNumber(_ cell: UnsafeRawBufferPointer, isInteger: Bool, to json: inout [UInt8]) {
         guard let number = unsafe Number(cell) else { return unsafe appendText(cell, to: &json) }

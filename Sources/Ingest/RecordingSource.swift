@@ -83,7 +83,10 @@ final class RecordingSource {
         guard code == 0 else {
             close(ends[0])
             throw RecordingError(
-                description: "\(path): gzip cannot be started (\(unsafe String(cString: strerror(code)))); install it: apt-get install gzip")
+                description: """
+                    \(path): gzip cannot be started (\(unsafe String(cString: strerror(code)))); install it: apt-get \
+                    install gzip
+                    """)
         }
         input = ends[0]
         gzip = child

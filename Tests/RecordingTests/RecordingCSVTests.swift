@@ -85,9 +85,9 @@ private func payloads(_ kind: Kind, _ text: String) throws -> [String] {
     }
 
     @Test func batteryStatusAsAndroidHasIt() throws {
-        let status = ["2", "5", "3", "4", "-1", "-3", "1", "", "2.0", "x"]
+        let status = ["2", "5", "3", "4", "-1", "-3", "1", "", "2.0", "external"]
         let text = "device,ts,battery_pct,battery_status,rssi_dbm\n" + status.map { "p,1,50,\($0),-70\n" }.joined()
-        let charging = ["true", "true", "false", "false", nil, nil, nil, nil, "true", "\"x\""]
+        let charging = ["true", "true", "false", "false", nil, nil, nil, nil, "true", nil]
         #expect(
             try payloads(.bodycam, text)
                 == charging.map { #"{"ts":1,"battery":50"# + ($0.map { ",\"charging\":\($0)" } ?? "") + #","rssi":-70}"# })

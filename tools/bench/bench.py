@@ -23,6 +23,8 @@ EPILOG = """examples:
   tools/bench/run --quick --json out.json
   tools/bench/run --self-test --quick    the floors against themselves: tests this tool, needs no Patrol"""
 
+BUSY_LOAD = 0.5
+
 
 @dataclass
 class Recording:
@@ -100,7 +102,8 @@ def machine():
     with contextlib.suppress(OSError):
         with open("/proc/cpuinfo") as info:
             model = next((line.split(":")[1].strip() for line in info if line.startswith("model name")), "")
-    return {"cpu": model, "cores": os.cpu_count(), "kernel": platform.release()}
+    load = round(os.getloadavg()[0], 2)
+    return {"cpu": model, "cores": os.cpu_count(), "kernel": platform.release(), "load": load}
 
 
 def as_json(result):
@@ -153,6 +156,9 @@ def main():
     if not options.self_test and not os.access(options.patrol, os.X_OK):
         print(f"{options.patrol} is not there: build it with `swift build -c release`", file=sys.stderr)
         return 2
+    before = machine()
+    if before["load"] > BUSY_LOAD:
+        print(f"The machine is busy (load {before['load']}): compare CPU seconds rather than rates.", file=sys.stderr)
     with tempfile.TemporaryDirectory(prefix="patrol-bench-", dir=options.folder) as folder:
         try:
             bench = Bench(options, Path(folder))
@@ -162,7 +168,7 @@ def main():
         results, failures = measure(bench, options.rows or rows.ROWS)
     if options.json:
         text = json.dumps({
-            "machine": machine(), "messages": bench.messages, "rounds": bench.rounds,
+            "machine": before, "messages": bench.messages, "rounds": bench.rounds,
             "results": [as_json(r) for r in results], "failures": failures}, indent=2, ensure_ascii=False)
         if options.json == "-":
             print(text)

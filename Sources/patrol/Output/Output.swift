@@ -4,13 +4,13 @@ import Store
 /// Standard output that ends quietly when nobody reads any more (`| head`).
 enum Output {
     static func ignoreBrokenPipe() {
-        _ = unsafe signal(SIGPIPE) { _ in _exit(0) }
+        _ = signal(SIGPIPE) { _ in _exit(0) }
     }
 
     /// Ctrl-C is how a command that follows is meant to end.
     static func endOnInterrupt() {
-        _ = unsafe signal(SIGINT) { _ in _exit(0) }
-        _ = unsafe signal(SIGTERM) { _ in _exit(0) }
+        _ = signal(SIGINT) { _ in _exit(0) }
+        _ = signal(SIGTERM) { _ in _exit(0) }
     }
 
     static func line(_ text: String) {

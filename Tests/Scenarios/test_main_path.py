@@ -1,0 +1,392 @@
+"""The main path as a user meets it: the command line, a real mosquitto, real recordings."""
+import csv
+import gzip
+import json
+import math
+import os
+import signal
+import socket
+import sqlite3
+import subprocess
+import tempfile
+import time
+import unittest
+from collections import defaultdict
+from datetime import datetime
+
+ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+PATROL = os.environ.get("PATROL", ROOT + "/.build/release/patrol")
+DATA = os.environ.get("PATROL_DATA", ROOT + "/../shared/data")
+
+
+def patrol(*arguments, **options):
+    return subprocess.run([PATROL, *arguments], capture_output=True, text=True, timeout=120, **options)
+
+
+def query(store, sql, *arguments):
+    connection = sqlite3.connect(f"file:{store}?mode=ro", uri=True, timeout=10)
+    try:
+        return connection.execute(sql, arguments).fetchall()
+    finally:
+        connection.close()
+
+
+def until(condition, seconds=15):
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        if condition():
+            return True
+        time.sleep(0.02)
+    return False
+
+
+def free_port():
+    with socket.socket() as s:
+        s.bind(("127.0.0.1", 0))
+        return s.getsockname()[1]
+
+
+def recording(name):
+    path = os.path.join(DATA, name)
+    if os.path.exists(path):
+        return path
+    if os.environ.get("CI") == "true":
+        raise AssertionError(f"the recording {name} is missing")
+    raise unittest.SkipTest(f"skipped: the recording {name} is not here")
+
+
+class Folder(unittest.TestCase):
+    def setUp(self):
+        holder = tempfile.TemporaryDirectory(prefix="patrol-test-")
+        self.addCleanup(holder.cleanup)
+        self.folder = holder.name
+
+    def path(self, name, text=None):
+        path = os.path.join(self.folder, name)
+        if text is not None:
+            with open(path, "w") as file:
+                file.write(text)
+        return path
+
+
+class Live(Folder):
+    """A mosquitto on loopback and `patrol run` on it."""
+
+    rules = """
+rules:
+  - id: loud
+    on: noise
+    condition: { metric: laeq, above: 70, for: 3s, clear_below: 68 }
+    severity: warning
+    task: { kind: noise-check }
+"""
+
+    def setUp(self):
+        super().setUp()
+        self.port, self.http = free_port(), free_port()
+        conf = self.path("m.conf", f"listener {self.port} 127.0.0.1\nallow_anonymous true\nmax_inflight_messages 20000\n"
+                         "max_queued_messages 0\n" + ("user root\n" if os.geteuid() == 0 else ""))
+        self.start([self.which_mosquitto(), "-c", conf])
+        self.path("rules.yaml", self.rules)
+        self.config = self.path("patrol.yaml", f"""
+broker: {{ url: "mqtt://127.0.0.1:{self.port}", client_id: test }}
+store: {{ path: patrol.db }}
+http: {{ listen: "127.0.0.1:{self.http}" }}
+rules: [rules.yaml]
+{self.more_settings()}
+""")
+        self.store = self.path("patrol.db")
+        self.patrol = self.start([PATROL, "run", "--config", self.config])
+        self.assertTrue(until(lambda: self.get("/readyz")[0] == 200), "not ready")
+
+    def more_settings(self):
+        return ""
+
+    def which_mosquitto(self):
+        return next(p for p in ["/usr/sbin/mosquitto", "/usr/bin/mosquitto"] if os.path.exists(p))
+
+    def start(self, command):
+        process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+
+        def end():
+            if process.poll() is None:
+                process.terminate()
+                try:
+                    process.wait(10)
+                except subprocess.TimeoutExpired:
+                    process.kill()
+                    process.wait()
+
+        self.addCleanup(end)
+        return process
+
+    def get(self, path):
+        try:
+            with socket.create_connection(("127.0.0.1", self.http), 2) as s:
+                s.sendall(f"GET {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n".encode())
+                data = b""
+                while chunk := s.recv(65536):
+                    data += chunk
+            head, _, body = data.partition(b"\r\n\r\n")
+            return int(head.split()[1]), body.decode()
+        except OSError:
+            return 0, ""
+
+    def publish(self, device, payload, kind="noise", gateway="gw", qos=1):
+        subprocess.run(["mosquitto_pub", "-p", str(self.port), "-q", str(qos), "-t",
+                        f"patrol/v1/in/{gateway}/{kind}/{device}", "-m", payload], check=True, timeout=10)
+
+    def stored(self):
+        return query(self.store, "SELECT count(*) FROM noise")[0][0]
+
+
+class MainPath(Live):
+    def test_a_reading_becomes_a_row_an_alert_a_task_and_an_event(self):
+        events = self.path("events.txt")
+        with open(events, "w") as out:
+            listener = subprocess.Popen(["mosquitto_sub", "-p", str(self.port), "-v", "-q", "1", "-t", "patrol/v1/out/#",
+                                         "-t", "patrol/v1/state/#", "-t", "patrol/v1/rejects/#"], stdout=out)
+        self.addCleanup(listener.wait)
+        self.addCleanup(listener.terminate)
+        start = int(time.time()) - 10
+        for second, level in enumerate([60, 71, 72, 73, 60]):
+            self.publish("m1", json.dumps({"ts": (start + second) * 1000, "laeq": level, "seq": second}))
+        self.publish("m1", '{"ts": "noon", "laeq": 60}')
+        self.publish("m1", json.dumps({"ts": (start + 9) * 1000, "laeq": 50}), qos=2)
+        self.publish("m1", json.dumps({"ts": (start + 8) * 1000, "laeq": 50}), qos=0)
+        self.assertTrue(until(lambda: self.stored() == 7))
+        self.assertEqual(query(self.store, "SELECT state, started_at, fired_at, resolved_at, value FROM alert"),
+                         [("resolved", (start + 1) * 1000, (start + 4) * 1000, (start + 4) * 1000, 73.0)])
+        self.assertEqual(query(self.store, "SELECT kind, stage, respond_due - created_at, set_out_due - created_at, "
+                                           "dispose_due - created_at FROM task"),
+                         [("noise-check", "reported", 60000, 180000, 900000)])
+        self.assertTrue(until(lambda: open(events).read().count("\n") >= 6), open(events).read())
+        topics = [line.split(" ", 1)[0] for line in open(events)]
+        self.assertIn("patrol/v1/out/alerts/unknown/warning", topics)
+        self.assertIn("patrol/v1/out/tasks/unknown", topics)
+        reject = next(json.loads(l.split(" ", 1)[1]) for l in open(events) if l.startswith("patrol/v1/rejects/gw"))
+        self.assertEqual((reject["reason"], reject["field"], reject["device"]), ("type", "ts", "m1"))
+        for line in open(events):
+            topic, _, payload = line.partition(" ")
+            if topic.startswith("patrol/v1/out/"):
+                event = json.loads(payload)
+                self.assertEqual(event["specversion"], "1.0")
+                self.assertTrue(event["id"] and event["type"] and event["source"])
+        self.patrol.send_signal(signal.SIGTERM)
+        self.assertEqual(self.patrol.wait(15), 0)
+        self.assertTrue(json.loads(patrol("doctor", "--store", self.store, "--format", "json").stdout)["balanced"])
+
+    def test_bad_input_loses_nothing_else(self):
+        now = int(time.time()) * 1000
+        good = lambda i: json.dumps({"ts": now - 1000 * i, "laeq": 50 + i})
+        bad = ["", "{", "[]", "5", '{"laeq":5}', '{"ts":1,"laeq":5}', '{"ts":%d,"laeq":"5"}' % now,
+               '{"ts":%d,"laeq":1e999}' % now, '{"ts":%d,"laeq":NaN}' % now, '{"ts":%d,"laeq":5,"laeq":6}' % now,
+               '{"ts":%d,"laeq":5}' % (now + 3_600_000), '{"ts":%d,"laeq":5}' % (now - 40 * 86_400_000),
+               "[" * 100 + "]" * 100, '{"ts":%d,"laeq":300}' % now]
+        reasons = ["malformed", "malformed", "missing", "type", "missing", "range", "type", "range", "malformed",
+                   "malformed", "future", "too_old", "malformed", "range"]
+        for index, payload in enumerate(bad):
+            self.publish("m1", good(2 * index))
+            if payload:
+                self.publish("m1", payload)
+            else:
+                subprocess.run(["mosquitto_pub", "-p", str(self.port), "-q", "1", "-t", "patrol/v1/in/gw/noise/m1", "-n"],
+                               check=True)
+        self.publish("m1", good(1))
+        self.publish("m1", good(1))  # a duplicate
+        self.publish("m1", good(0), gateway="other")  # not its gateway
+        self.publish("x" * 65, good(0))
+        self.publish("m1", good(0), kind="smell")
+        self.publish("m1/deep", good(0))
+        self.assertTrue(until(lambda: query(self.store, "SELECT count(*) FROM reject")[0][0] == len(bad) + 4),
+                        query(self.store, "SELECT reason, field, payload FROM reject"))
+        self.assertEqual([r[0] for r in query(self.store, "SELECT reason FROM reject ORDER BY rowid")],
+                         reasons + ["wrong_gateway", "range", "unsupported", "malformed"])
+        self.assertEqual(self.stored(), len(bad) + 1)
+        self.assertTrue(json.loads(patrol("doctor", "--store", self.store, "--format", "json").stdout)["balanced"])
+
+    def test_a_second_patrol_on_the_store_is_refused(self):
+        result = patrol("replay", self.path("r.txt", "patrol/v1/in/g/noise/m {}\n"), "--into", self.store)
+        self.assertEqual(result.returncode, 5)
+        self.assertIn("another Patrol", result.stderr)
+
+    def test_the_broker_goes_and_comes(self):
+        self.publish("m1", json.dumps({"ts": int(time.time() * 1000), "laeq": 50}))
+        self.assertTrue(until(lambda: self.stored() == 1))
+        broker = subprocess.run(["pgrep", "-f", self.path("m.conf")], capture_output=True, text=True).stdout.split()
+        os.kill(int(broker[0]), signal.SIGKILL)
+        self.assertTrue(until(lambda: self.get("/readyz")[0] == 503))
+        self.assertIn("broker", self.get("/readyz")[1])
+        self.start([self.which_mosquitto(), "-c", self.path("m.conf")])
+        self.assertTrue(until(lambda: self.get("/readyz")[0] == 200))
+
+
+class Rehearsal(Live):
+    def more_settings(self):
+        return "engine: { clock: readings }\nretention: { raw: off }"
+
+    def test_a_recording_over_the_broker_gives_what_its_replay_gives(self):
+        source = recording("noise_tallinn_kesklinn.csv.gz")
+        part = self.path("part.csv")
+        with gzip.open(source, "rt") as lines, open(part, "w") as out:
+            out.writelines(line for _, line in zip(range(20_001), lines))
+        options = ["--kind", "noise", "--gateway", "city", "--period", "60s"]
+        sent = patrol("simulate", "--broker", f"mqtt://127.0.0.1:{self.port}", "--from", part, *options)
+        self.assertEqual(sent.returncode, 0, sent.stderr)
+        replayed = self.path("replay.db")
+        self.assertEqual(patrol("replay", part, "--into", replayed, "--rules", self.path("rules.yaml"), *options).returncode, 0)
+        count = lambda s: query(s, "SELECT sum(received) FROM message_count")[0][0]
+        self.assertTrue(until(lambda: count(self.store) == count(replayed), 30))
+        self.patrol.send_signal(signal.SIGTERM)
+        self.assertEqual(self.patrol.wait(15), 0)
+        for sql in ["SELECT device, ts, gateway, seq, laeq, period_s FROM noise ORDER BY input",
+                    "SELECT * FROM noise_1m ORDER BY bucket, device",
+                    "SELECT id, state, started_at, fired_at, resolved_at, value FROM alert ORDER BY id",
+                    "SELECT * FROM message_count ORDER BY kind"]:
+            self.assertEqual(query(self.store, sql), query(replayed, sql), sql)
+
+
+class Recordings(Folder):
+    """Replays against a computation that shares nothing with the product."""
+
+    def replay(self, name, *options):
+        store = self.path("r.db")
+        result = patrol("replay", recording(name), "--into", store, *options)
+        self.assertEqual(result.returncode, 0, result.stderr)
+        return store
+
+    @staticmethod
+    def rows(name):
+        with gzip.open(os.path.join(DATA, name), "rt", newline="") as lines:
+            yield from csv.DictReader(lines)
+
+    @staticmethod
+    def ms(text):
+        return round(datetime.fromisoformat(text.replace("Z", "+00:00")).timestamp() * 1000)
+
+    def test_tallinn_noise(self):
+        rules = self.path("rules.yaml", """
+rules:
+  - { id: loud, on: noise, condition: { metric: laeq, above: 65, for: 2m, clear_below: 62 }, severity: warning, task: { kind: check } }
+""")
+        store = self.replay("noise_tallinn_kesklinn.csv.gz", "--kind", "noise", "--gateway", "city", "--period", "60s",
+                            "--rules", rules)
+        seen, minutes, received, clock = set(), defaultdict(list), 0, 0
+        state, newest, newest_end, fired = {}, defaultdict(lambda: -10**15), {}, []
+        for row in self.rows("noise_tallinn_kesklinn.csv.gz"):
+            received += 1
+            device, ts, level = row["device"], self.ms(row["ts"]), float(row["laeq_db"])
+            clock = max(clock, ts)
+            if (device, ts, level) in seen:
+                continue
+            seen.add((device, ts, level))
+            for bucket in {ts // 60000 * 60000, (ts + 59999) // 60000 * 60000}:
+                part = min(ts + 60000, bucket + 60000) - max(ts, bucket)
+                if part > 0:
+                    minutes[device, bucket].append((part, level))
+            if clock - ts > 600_000:
+                continue
+            end, (start, at) = ts + 60000, state.get(device, (None, None))
+            if ts < newest[device]:
+                if start is not None and at is None and level <= 65 and ts >= start:
+                    state[device] = (newest[device], None)
+                continue
+            if at is not None:
+                if level < 62:
+                    fired.append((device, start, at, ts))
+                    start = at = None
+            elif level > 65:
+                if start is None or ts - newest_end[device] > 120_000:
+                    start = ts
+                at = end if end - start >= 120_000 else None
+            else:
+                start = None
+            state[device] = (start, at)
+            newest[device], newest_end[device] = ts, end
+        fired += [(d, s, a, None) for d, (s, a) in state.items() if a is not None]
+        self.assertEqual(query(store, "SELECT received, stored, duplicate, rejected, dropped FROM message_count "
+                                      "WHERE kind = 'noise'"), [(received, len(seen), received - len(seen), 0, 0)])
+        self.assertEqual(set(query(store, "SELECT device, ts, laeq FROM noise")), seen)
+        have = {(d, b): (leq, samples) for d, b, leq, samples in query(store, "SELECT device, bucket, leq, samples FROM noise_1m")}
+        self.assertEqual(have.keys(), minutes.keys())
+        for key, parts in minutes.items():
+            leq = 10 * math.log10(sum(t * 10 ** (l / 10) for t, l in parts) / sum(t for t, _ in parts))
+            self.assertAlmostEqual(have[key][0], leq, delta=0.05, msg=str(key))
+            self.assertEqual(have[key][1], len(parts), str(key))
+        self.assertGreater(len(fired), 100)
+        self.assertEqual(sorted(query(store, "SELECT device, started_at, fired_at, resolved_at FROM alert "
+                                             "WHERE state <> 'pending'"), key=str), sorted(fired, key=str))
+        self.assertGreater(sum(1 for parts in minutes.values() if len(parts) > 1), 0, "the quirk of two values a minute")
+
+    def test_buses(self):
+        store = self.replay("gps_capmetro_austin.csv.gz", "--kind", "vehicle", "--gateway", "bus")
+        rows = list(self.rows("gps_capmetro_austin.csv.gz"))
+        want = {(r["device"], self.ms(r["ts"]), float(r["lat"]), float(r["lon"]), float(r["speed_kmh"])) for r in rows}
+        self.assertEqual(set(query(store, "SELECT device, ts, lat, lon, speed_kmh FROM vehicle")), want)
+        self.assertEqual(sum(1 for r in want if r[4] > 130), 9, "the quirk of nine rows over 130 km/h")
+
+    def test_trucks_by_their_time_of_receipt(self):
+        store = self.replay("gps_fleet_latearrival.csv.gz", "--kind", "vehicle", "--gateway", "fleet")
+        rows = list(self.rows("gps_fleet_latearrival.csv.gz"))
+        counts = query(store, "SELECT received, stored, duplicate, rejected FROM message_count WHERE kind = 'vehicle'")[0]
+        want = {(r["device"], self.ms(r["ts"]), float(r["lat"]), float(r["lon"]), float(r["speed_kmh"] or "nan"),
+                 float(r["heading"] or "nan")) for r in rows}
+        self.assertEqual(counts[0], len(rows))
+        self.assertEqual(counts[1], len(want))
+        received = {(d, t): r for d, t, r in query(store, "SELECT device, ts, received FROM vehicle")}
+        late = [received[r["device"], self.ms(r["ts"])] - self.ms(r["ts"]) for r in rows if r["received_ts"]]
+        self.assertGreater(max(late), 500_000)
+
+    def test_phones(self):
+        store = self.replay("heartbeat_phones.csv.gz", "--kind", "bodycam", "--gateway", "phones")
+        rows = list(self.rows("heartbeat_phones.csv.gz"))
+        counts = query(store, "SELECT received, stored + duplicate + rejected FROM message_count WHERE kind = 'bodycam'")[0]
+        self.assertEqual(counts, (len(rows), len(rows)))
+        want = {(r["device"], self.ms(r["ts"]), float(r["battery_pct"])) for r in rows if r["battery_pct"]}
+        have = set(query(store, "SELECT device, ts, battery FROM bodycam WHERE battery IS NOT NULL"))
+        self.assertEqual(have, want)
+
+
+class Commands(Folder):
+    def test_check_tells_all_problems_at_their_places(self):
+        path = self.path("p.yaml", "broker: { url: http://x }\nstor: { path: a }\nhttp: { listen: here }\nrules: [none.yaml]\n")
+        result = patrol("check", path)
+        self.assertEqual(result.returncode, 1)
+        for words in [":1:", "mqtt://", ":2:1: unknown key 'stor'", "did you mean 'store'", ":3:", "none.yaml"]:
+            self.assertIn(words, result.stdout + result.stderr)
+        self.assertEqual(patrol("run", "--config", path).returncode, 3)
+
+    def test_a_recording_reads_back_from_both_forms_of_mosquitto_sub(self):
+        ts = 1717768800000
+        payload = '{"ts":%d,"laeq":62.4,"seq":1}' % ts
+        plain = self.path("plain.txt", f"patrol/v1/in/g/noise/m {payload}\n")
+        timed = self.path("timed.txt", f"{ts / 1000 + 1.5:.3f} patrol/v1/in/g/noise/m {payload.encode().hex()}\n")
+        for file, received in [(plain, ts), (timed, ts + 1500)]:
+            store = file + ".db"
+            self.assertEqual(patrol("replay", file, "--into", store).returncode, 0)
+            self.assertEqual(query(store, "SELECT device, ts, received, seq, laeq, gateway FROM noise"),
+                             [("m", ts, received, 1, 62.4, "g")])
+
+    def test_up_ends_by_itself_and_leaves_no_process(self):
+        result = patrol("up", "--demo", "--exit-after", "14s", "--state", "state", "--port", str(free_port()),
+                        "--http-port", str(free_port()), cwd=self.folder)
+        self.assertEqual(result.returncode, 0, result.stderr)
+        self.assertIn("TASK", result.stdout)
+        self.assertIn("readings received", result.stdout)
+        self.assertEqual(subprocess.run(["pgrep", "-f", self.folder], capture_output=True, text=True).stdout, "")
+        store = self.path("state/patrol.db")
+        self.assertEqual(query(store, "SELECT count(*) FROM device")[0][0], 641)
+        first = subprocess.run(f"'{PATROL}' tail --since 1h --no-follow --store '{store}' | head -1", shell=True,
+                               capture_output=True, text=True, timeout=20)
+        self.assertIn("ALERT", first.stdout)
+        self.assertEqual(first.stderr, "")
+
+    def test_missing_store_says_what_to_do(self):
+        result = patrol("query", "alerts", "--store", self.path("none.db"))
+        self.assertEqual(result.returncode, 5)
+        self.assertIn("patrol up", result.stderr)
+        self.assertFalse(os.path.exists(self.path("none.db")))
+
+
+if __name__ == "__main__":
+    unittest.main()
