@@ -47,6 +47,7 @@ let package = Package(
             dependencies: [
                 "Telemetry", "Store",
                 .product(name: "Hummingbird", package: "hummingbird"),
+                .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
                 .product(name: "Logging", package: "swift-log"),
             ],
             swiftSettings: strict),
@@ -79,6 +80,14 @@ let package = Package(
         .testTarget(
             name: "PipelineTests",
             dependencies: ["Pipeline", "Store", "Rules", "Ring", "Telemetry", .product(name: "GRDB", package: "GRDB.swift")]),
+        .testTarget(
+            name: "StoreReaderTests", dependencies: ["Store", "Telemetry", .product(name: "GRDB", package: "GRDB.swift")]),
+        .testTarget(
+            name: "APITests",
+            dependencies: [
+                "API", "Store", "Telemetry", .product(name: "HummingbirdTesting", package: "hummingbird"),
+                .product(name: "GRDB", package: "GRDB.swift"),
+            ]),
         .testTarget(name: "IngestTests", dependencies: ["Ingest", "Telemetry", "Ring"]),
         .testTarget(name: "SimulationTests", dependencies: ["Simulation", "Telemetry", "Ingest"]),
         .executableTarget(name: "ring-stress", dependencies: ["Ring"], path: "Tests/RingStress"),

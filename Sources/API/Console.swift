@@ -21,7 +21,7 @@ enum Console {
         section{background:var(--panel);border:1px solid var(--line);border-radius:8px;padding:12px;overflow:hidden}
         @media(max-width:900px){main{grid-template-columns:minmax(0,1fr)}}
         ol{list-style:none;margin:0;padding:0;max-height:42vh;overflow-y:auto}
-        li{display:grid;grid-template-columns:64px 52px minmax(0,1fr) auto;gap:10px;padding:6px 8px;border-left:3px solid var(--line);
+        li{display:grid;grid-template-columns:64px 66px minmax(0,1fr) auto;gap:10px;padding:6px 8px;border-left:3px solid var(--line);
         border-bottom:1px solid var(--line)}li.done{opacity:.5}
         li.info{border-left-color:var(--info)}li.warning{border-left-color:var(--warning)}li.critical{border-left-color:var(--critical)}
         li.fresh{background:#1f2a38}time,.value{font-variant-numeric:tabular-nums;color:var(--dim)}

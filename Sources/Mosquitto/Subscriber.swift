@@ -35,6 +35,8 @@ public final class Subscriber {
     public private(set) var state = State.connecting
     /// A message that wants an acknowledgement has come since the last flush.
     public private(set) var holdsAcknowledgements = false
+    /// Messages received since the start.
+    public private(set) var receivedCount = 0
     private var handshakeWrites = false
     private var grantsLeft = 0
 
@@ -117,6 +119,7 @@ public final class Subscriber {
     }
 
     private func received(_ message: UnsafePointer<mosquitto_message>) {
+        receivedCount += 1
         if unsafe message.pointee.qos > 0 { holdsAcknowledgements = true }
         let topic = unsafe UnsafeRawBufferPointer(start: message.pointee.topic, count: strlen(message.pointee.topic))
         let payload = unsafe UnsafeRawBufferPointer(start: message.pointee.payload, count: Int(message.pointee.payloadlen))

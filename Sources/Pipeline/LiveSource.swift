@@ -21,6 +21,10 @@ final class LiveSource: SubscriberHandler, @unchecked Sendable {
         var fullPolicy = FullPolicy.wait
         /// Nothing to read for so long: the broker's queue is drained.
         var drainedAfterMilliseconds: Int64 = 250
+        /// Calls of the library's read between two looks at the rest.
+        static let readsPerTurn = 1000
+        /// Slots published at a time while reading.
+        static let publishSlots = 128
         /// The broker must answer CONNECT and SUBSCRIBE within this.
         var handshakeMilliseconds: Int64 = 10_000
     }
@@ -136,10 +140,7 @@ final class LiveSource: SubscriberHandler, @unchecked Sendable {
         let events = Int32(pollers.0.revents)
         if wantsHandshake && events & POLLOUT != 0 { subscriber.flush() }
         if events & (POLLIN | POLLHUP | POLLERR) != 0 && !isFull {
-            received = ServerClock.now
-            subscriber.read(packets: 200)
-            readAt = ServerClock.monotonicNanoseconds
-            decoder.publish()
+            readBurst(subscriber)
         }
         let isDry = subscriber.pendingBytes == 0
         if decoder.publishedSequence > signals.committed && (isDry || isFull) {
@@ -150,6 +151,24 @@ final class LiveSource: SubscriberHandler, @unchecked Sendable {
         }
         subscriber.tick()
         flushIfCommitted(subscriber)
+    }
+
+    /// Reads on while each call brings a packet: libmosquitto reads about one a call whatever it is asked for, and a
+    /// `poll`, a clock and a publication for each would cost more than the packet.
+    private func readBurst(_ subscriber: Subscriber) {
+        received = ServerClock.now
+        var reads = 0
+        while subscriber.state != .connecting || reads == 0 {
+            let before = subscriber.receivedCount
+            subscriber.read(packets: 1)
+            reads += 1
+            if reads & 63 == 0 { received = ServerClock.now }
+            if decoder.unpublishedSlots >= Options.publishSlots { decoder.publish() }
+            if subscriber.receivedCount == before || reads >= Options.readsPerTurn { break }
+            if decoder.publishedSequence - flushedSequence >= options.slotsBetweenFlushes { break }
+        }
+        readAt = ServerClock.monotonicNanoseconds
+        decoder.publish()
     }
 
     /// The one place where acknowledgements leave.

@@ -16,7 +16,8 @@ struct PatrolCommand: AsyncParsableCommand {
             """,
         version: version,
         subcommands: [
-            UpCommand.self, RunCommand.self, CheckCommand.self, TailCommand.self, QueryCommand.self, DoctorCommand.self,
+            UpCommand.self, RunCommand.self, CheckCommand.self, TailCommand.self, QueryCommand.self, SqlCommand.self,
+            DoctorCommand.self,
             ReplayCommand.self, SimulateCommand.self,
         ])
 }

@@ -53,15 +53,22 @@ import Testing
         try writer.commit()
     }
 
+    private func expect(
+        _ client: any TestClientProtocol, _ uri: String, _ method: HTTPRequest.Method, _ status: HTTPResponse.Status
+    ) async throws {
+        let response = try await client.execute(uri: uri, method: method)
+        #expect(response.status == status, "\(method) \(uri)")
+    }
+
     private func object(_ response: TestResponse) throws -> [String: Any] {
         try #require(try JSONSerialization.jsonObject(with: Data(String(buffer: response.body).utf8)) as? [String: Any])
     }
 
     @Test func healthAndReadiness() async throws {
         try await withServer { client in
-            #expect(try await client.execute(uri: "/healthz", method: .get).status == .ok)
-            #expect(try await client.execute(uri: "/readyz", method: .get).status == .ok)
-            #expect(try await client.execute(uri: "/healthz", method: .head).status == .ok)
+            try await expect(client, "/healthz", .get, .ok)
+            try await expect(client, "/readyz", .get, .ok)
+            try await expect(client, "/healthz", .head, .ok)
         }
         try await withServer(troubles: ["the broker \"x\" is gone"]) { client in
             let response = try await client.execute(uri: "/readyz", method: .get)
@@ -121,7 +128,7 @@ import Testing
                 #expect(response.status == .badRequest, "\(query)")
                 #expect((try object(response)["error"] as? String)?.isEmpty == false)
             }
-            #expect(try await client.execute(uri: "/api/v1/nothing", method: .get).status == .notFound)
+            try await expect(client, "/api/v1/nothing", .get, .notFound)
         }
     }
 
@@ -141,7 +148,7 @@ import Testing
             #expect(document["openapi"] as? String == "3.1.0")
             let paths = try #require(document["paths"] as? [String: Any])
             for path in paths.keys where path != "/api/v1/stream" {
-                #expect(try await client.execute(uri: path, method: .get).status == .ok, "\(path)")
+                try await expect(client, path, .get, .ok)
             }
         }
     }

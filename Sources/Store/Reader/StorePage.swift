@@ -17,7 +17,7 @@ public struct PageCursor: Sendable, Equatable, CustomStringConvertible {
 
     /// Nil where `text` is no cursor.
     public init?(_ text: some StringProtocol) {
-        let parts = text.split(separator: "~", maxSplits: 1)
+        let parts = text.split(separator: "~", maxSplits: 1, omittingEmptySubsequences: false)
         guard let head = parts.first, let first = Int64(head) else { return nil }
         self.first = first
         if parts.count == 2 { second = Int64(parts[1]).map(StoreValue.integer) ?? .text(String(parts[1])) }

@@ -48,7 +48,7 @@ private struct Source {
             (from, keys, ascends) = ("device d LEFT JOIN device_state s ON s.device = d.number", ["d.number"], true)
             (device, kind) = ("d.id = ?", "d.kind")
         case .counts:
-            (columns, from, keys) = ("c.*, 0 AS page", "message_count c", ["page"])
+            (columns, from, keys) = ("c.*", "message_count c", ["0"])
         }
     }
 }
@@ -100,7 +100,7 @@ extension StoreReader {
         if let device = query.device { add(source.device, .text(device)) }
         if let state = query.state { add(source.state.map { "\($0) = ?" }, .text(state)) }
         if let kind = query.kind { add(source.kind.map { "\($0) = ?" }, .text(kind.name)) }
-        if let cursor = query.cursor {
+        if let cursor = query.cursor, query.collection != .counts {
             let sign = source.ascends ? ">" : "<"
             if source.keys.count == 2, let second = cursor.second {
                 conditions.append("(\(source.keys[0]), \(source.keys[1])) \(sign) (?, ?)")
@@ -110,12 +110,12 @@ extension StoreReader {
             }
         }
         let filter = conditions.isEmpty ? "" : " WHERE " + conditions.joined(separator: " AND ")
-        let order = source.keys.map { $0 + (source.ascends ? "" : " DESC") }.joined(separator: ", ")
+        let order = query.collection == .counts ? "c.kind" : source.keys.map { $0 + (source.ascends ? "" : " DESC") }.joined(separator: ", ")
         let keys = source.keys.joined(separator: ", ")
         let answer = try rows(
             "SELECT \(source.columns), \(keys) FROM \(source.from)\(filter) ORDER BY \(order) LIMIT ?",
             arguments + [.integer(Int64(query.limit))])
-        let width = answer.columns.count - source.keys.count - (query.collection == .counts ? 1 : 0)
+        let width = answer.columns.count - source.keys.count
         var page = StorePage(columns: Array(answer.columns.prefix(width)), rows: answer.rows, next: nil)
         if let last = page.rows.last, page.rows.count == query.limit, query.collection != .counts {
             let key = last.suffix(source.keys.count)

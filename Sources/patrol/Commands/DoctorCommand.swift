@@ -28,8 +28,11 @@ struct DoctorCommand: ParsableCommand {
         var findings = DoctorFindings()
         let isBalanced = findings.look(atStore: path)
         findings.look(atDiskOf: path)
-        if let settings = try options.settings() { findings.look(atBroker: settings.broker.url) }
-        findings.lookAtBrokerLimits(beside: path)
+        let settings = try options.settings()
+        if let settings { findings.look(atBroker: settings.broker.url) }
+        let host = settings.flatMap { BrokerAddress(url: $0.broker.url)?.host }
+        findings.lookAtBrokerLimits(
+            beside: path, usesSystemBroker: host.map { ["127.0.0.1", "localhost", "::1"].contains($0) } ?? false)
         findings.lookAtClock()
         findings.lookAtFileLimit()
         findings.lookAtVersions()

@@ -6,6 +6,7 @@ import Mosquitto
 import Pipeline
 import ServiceLifecycle
 import Settings
+import Store
 
 struct RunCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
@@ -76,8 +77,10 @@ enum Serve {
                 "http.listen \(settings.listenHost):\(settings.listenPort): the port is taken; choose another or end who has it",
                 Exit.settings)
         }
-        let server = StatusServer.application(
-            pipeline.statusSource, host: settings.listenHost, port: settings.listenPort, logger: Logger(label: "http"))
+        let server = HTTPServer(
+            options: HTTPServerOptions(host: settings.listenHost, port: settings.listenPort),
+            status: pipeline.statusSource,
+            store: try Exit.onStoreFailure { try StoreReader(path: settings.storePath) }, logger: Logger(label: "http"))
         let group = ServiceGroup(
             configuration: .init(
                 services: [
@@ -89,6 +92,8 @@ enum Serve {
             try await Exit.onStoreFailureAsync { try await group.run() }
         } catch let error as MosquittoError {
             throw Exit.fail("\(error)", Exit.broker)
+        } catch let error as HTTPServerError {
+            throw Exit.fail("\(error)", Exit.settings)
         }
     }
 }

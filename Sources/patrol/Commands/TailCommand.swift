@@ -36,6 +36,7 @@ struct TailCommand: AsyncParsableCommand {
         for line in try Exit.onStoreFailure({ try feed.begin(showing: lines, since: from) }) { Output.line(line) }
         while follow {
             try await Task.sleep(for: .milliseconds(200))
+            if Output.isReaderGone { return }
             for line in try Exit.onStoreFailure({ try feed.next() }) { Output.line(line) }
         }
     }

@@ -31,7 +31,7 @@ struct DoctorFindings {
             let state = try reader.rows("SELECT input, clock FROM engine_state").rows[0]
             add("store", true, "\(path): \(state[0].integer) readings stored")
             let folder = (path as NSString).deletingLastPathComponent
-            let isWritable = access(path, W_OK) == 0 && access(folder.isEmpty ? "." : folder, W_OK) == 0
+            let isWritable = unsafe access(path, W_OK) == 0 && access(folder.isEmpty ? "." : folder, W_OK) == 0
             add("writable", isWritable, isWritable ? "this user may write it" : "this user may not write it",
                 advice: "give it write permission on the file and its folder, or run as the user of 'patrol run'")
             let migrations = try reader.rows("SELECT identifier FROM grdb_migrations").rows.map { $0[0].text }
@@ -67,11 +67,13 @@ struct DoctorFindings {
     }
 
     /// The broker does not tell its limits over MQTT, so its configuration is read where it is on this machine.
-    mutating func lookAtBrokerLimits(beside path: String) {
+    /// - Parameter usesSystemBroker: whether Patrol takes from the broker that the system's configuration is for.
+    mutating func lookAtBrokerLimits(beside path: String, usesSystemBroker: Bool) {
         let own = (path as NSString).deletingLastPathComponent + "/mosquitto/mosquitto.conf"
         let more = (try? FileManager.default.contentsOfDirectory(atPath: "/etc/mosquitto/conf.d")) ?? []
         let system = ["/etc/mosquitto/mosquitto.conf"] + more.sorted().map { "/etc/mosquitto/conf.d/" + $0 }
-        let files = FileManager.default.isReadableFile(atPath: own) ? [own] : system.filter { $0.hasSuffix(".conf") }
+        let files = FileManager.default.isReadableFile(atPath: own) 
+            ? [own] : usesSystemBroker ? system.filter { $0.hasSuffix(".conf") } : []
         var limits = ["max_inflight_messages": 20, "max_queued_messages": 1000]
         var isRead = false
         for file in files {

@@ -7,6 +7,12 @@ enum Output {
         _ = signal(SIGPIPE) { _ in _exit(0) }
     }
 
+    /// Whether the other end of a pipe is closed: a command that waits would notice only at its next line.
+    static var isReaderGone: Bool {
+        var descriptor = pollfd(fd: STDOUT_FILENO, events: 0, revents: 0)
+        return unsafe poll(&descriptor, 1, 0) > 0 && descriptor.revents & Int16(POLLERR) != 0
+    }
+
     /// Ctrl-C is how a command that follows is meant to end.
     static func endOnInterrupt() {
         _ = signal(SIGINT) { _ in _exit(0) }
