@@ -1,3 +1,4 @@
+import Foundation
 import GRDB
 import GRDBSQLite
 import Glibc
@@ -20,6 +21,8 @@ public final class StoreWriter {
     /// - Parameter walCapBytes: beyond this the write-ahead log raises an alarm (`Checkpointer.isOverCap`).
     public init(path: String, walCapBytes: Int64 = 256 << 20) throws(StoreError) {
         self.path = path
+        let folder = (path as NSString).deletingLastPathComponent
+        if !folder.isEmpty { try? FileManager.default.createDirectory(atPath: folder, withIntermediateDirectories: true) }
         lock = try StoreLock(path: path)
         try StoreWriter.migrate(path)
         connection = try Connection(path: path)
