@@ -79,7 +79,10 @@ let package = Package(
         .testTarget(name: "RollupsTests", dependencies: ["Rollups", "Telemetry"]),
         .testTarget(
             name: "PipelineTests",
-            dependencies: ["Pipeline", "Store", "Rules", "Ring", "Telemetry", .product(name: "GRDB", package: "GRDB.swift")]),
+            dependencies: [
+                "Pipeline", "Store", "Rules", "Ring", "Telemetry", .product(name: "GRDB", package: "GRDB.swift"),
+                .product(name: "Logging", package: "swift-log"),
+            ]),
         .testTarget(
             name: "StoreReaderTests", dependencies: ["Store", "Telemetry", .product(name: "GRDB", package: "GRDB.swift")]),
         .testTarget(

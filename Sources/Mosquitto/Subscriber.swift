@@ -113,10 +113,7 @@ public final class Subscriber {
         if grantsLeft <= 0, state == .connecting { state = .subscribed }
     }
 
-    private func disconnected(_ code: Int32) {
-        if case .failed = state { return }
-        state = .failed("the connection to the broker at \(options.address) is gone: \(unsafe String(cString: mosquitto_strerror(code)))")
-    }
+    private func disconnected(_ code: Int32) { lost(code) }
 
     private func received(_ message: UnsafePointer<mosquitto_message>) {
         receivedCount += 1
@@ -173,8 +170,15 @@ public final class Subscriber {
     }
 
     private func lost(_ code: Int32) {
-        if case .failed = state { return }
-        state = .failed("the connection to the broker at \(options.address) is gone: \(unsafe String(cString: mosquitto_strerror(code)))")
+        let reason = unsafe code == MOSQ_ERR_ERRNO.code ? String(cString: strerror(errno)) : String(cString: mosquitto_strerror(code))
+        switch state {
+        case .failed: break
+        case .connecting where handshakeWrites && code != MOSQ_ERR_CONN_LOST.code:
+            state = .failed(
+                "the broker at \(options.address) cannot be reached: \(reason); is it running, and is the address right?")
+        case .connecting, .subscribed:
+            state = .failed("the connection to the broker at \(options.address) is gone: \(reason)")
+        }
     }
 
     /// Ends the connection without sending what is queued: the broker sends it all again after the next connect.

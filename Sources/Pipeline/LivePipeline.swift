@@ -38,7 +38,7 @@ public final class LivePipeline: Service {
         connection.certificateFile = settings.broker.certificate
         connection.keyFile = settings.broker.key
 
-        let store = try StoreWriter(path: settings.storePath)
+        let store = try StoreWriter(path: settings.storePath, walCapBytes: settings.walCapBytes)
         unsafe self.store = store
         try LivePipeline.take(devices: settings.devices, into: store)
         let registry = DeviceRegistry(
@@ -65,7 +65,8 @@ public final class LivePipeline: Service {
         engine.retentionMilliseconds = settings.retentionMilliseconds
         unsafe processor = try Processor(
             store: store, options: Processor.Options(engine: engine), consumer: ring.makeConsumer(), signals: signals,
-            inbox: inbox, status: status, publish: { LivePipeline.publish($0, to: outlet) })
+            inbox: inbox, status: status, logger: logger,
+            publish: { LivePipeline.publish($0, to: outlet) })
         var options = LiveSource.Options()
         options.fullPolicy = settings.qos0WhenFull == .drop ? .drop : .wait
         source = LiveSource(

@@ -88,8 +88,8 @@ final class LiveSource: SubscriberHandler, @unchecked Sendable {
             var wasSubscribed = false
             while !isStopping.load(ordering: .acquiring) {
                 if case .failed(let reason) = subscriber.state {
-                    status.broker(reason)
-                    logger.warning("\(reason)")
+                    // Said once for each change, not for each of the tries that follow.
+                    if status.broker(reason) { logger.warning("\(reason)") }
                     break
                 }
                 if !wasSubscribed, subscriber.state == .subscribed {

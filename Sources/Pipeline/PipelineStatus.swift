@@ -30,9 +30,7 @@ public final class PipelineStatus: Sendable {
 
     public var isReady: Bool { values.withLock { $0.storeTrouble == nil && $0.brokerTrouble == nil } }
 
-    func committed(engine: Engine, counts: MessageCount, nanoseconds: Int64, checkpointer: Checkpointer) {
-        let walBytes = checkpointer.walBytes
-        let isOverCap = checkpointer.isOverCap
+    func committed(engine: Engine, counts: MessageCount, nanoseconds: Int64) {
         let devices = engine.table.count
         let state = engine.state
         let isCatchingUp = engine.isCatchingUp
@@ -40,8 +38,6 @@ public final class PipelineStatus: Sendable {
             $0.batches += 1
             $0.commitNanoseconds += nanoseconds
             $0.slowestCommitNanoseconds = max($0.slowestCommitNanoseconds, nanoseconds)
-            $0.walBytes = walBytes
-            $0.isWALOverCap = isOverCap
             $0.outcomes[0].1 += counts.stored
             $0.outcomes[1].1 += counts.duplicate
             $0.outcomes[2].1 += counts.rejected
@@ -53,7 +49,30 @@ public final class PipelineStatus: Sendable {
         }
     }
 
-    func trouble(_ text: String?) { values.withLock { $0.storeTrouble = text } }
+    /// The write-ahead log's size. Returns whether it has crossed its cap, up or down.
+    func log(bytes: Int64, isOverCap: Bool) -> Bool {
+        values.withLock { values in
+            defer { values.isWALOverCap = isOverCap }
+            values.walBytes = bytes
+            return values.isWALOverCap != isOverCap
+        }
+    }
 
-    public func broker(_ trouble: String?) { values.withLock { $0.brokerTrouble = trouble } }
+    /// - Returns: whether it is another trouble than before, to be logged.
+    @discardableResult
+    func trouble(_ text: String?) -> Bool {
+        values.withLock { values in
+            defer { values.storeTrouble = text }
+            return values.storeTrouble != text
+        }
+    }
+
+    /// - Returns: as ``trouble(_:)``.
+    @discardableResult
+    public func broker(_ trouble: String?) -> Bool {
+        values.withLock { values in
+            defer { values.brokerTrouble = trouble }
+            return values.brokerTrouble != trouble
+        }
+    }
 }

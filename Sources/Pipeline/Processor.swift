@@ -1,4 +1,5 @@
 import Glibc
+import Logging
 import Ring
 import Store
 import Telemetry
@@ -22,6 +23,7 @@ final class Processor {
     private let signals: CommitSignals
     private let inbox: Inbox
     private let status: PipelineStatus
+    private let logger: Logger
     private let publish: (Committed) -> Void
 
     private var engine: Engine
@@ -34,7 +36,7 @@ final class Processor {
 
     init(
         store: StoreWriter, options: Options, consumer: consuming RingConsumer<Slot>, signals: CommitSignals,
-        inbox: Inbox, status: PipelineStatus, publish: @escaping (Committed) -> Void
+        inbox: Inbox, status: PipelineStatus, logger: Logger, publish: @escaping (Committed) -> Void
     ) throws(StoreError) {
         self.store = store
         self.options = options
@@ -42,6 +44,7 @@ final class Processor {
         self.signals = signals
         self.inbox = inbox
         self.status = status
+        self.logger = logger
         self.publish = publish
         engine = try Engine(store: store, options: options.engine)
         next = 0
@@ -63,7 +66,7 @@ final class Processor {
             switch consumer.wait(for: next, timeoutMilliseconds: patience(start), orUntil: { isRequested(start) }) {
             case .slots: continue
             case .timedOut:
-                if next > start || isFlushDue || !inbox.isEmpty { try commitBatch(from: start) }
+                if next > start || isFlushDue || !inbox.isEmpty { try commitBatch(from: start) } else { tidy() }
             case .closed:
                 try finish(from: start)
                 return
@@ -77,6 +80,28 @@ final class Processor {
             let start = consumer.firstSequence
             process(upTo: min(consumer.available(), start + options.batchSlots))
             try commitBatch(from: start)
+        }
+    }
+
+    /// In an idle second: a log that a reader has kept long is shrunk once the reader is gone.
+    private func tidy() {
+        guard store.checkpointer.isOverCap else { return }
+        store.shrinkLog()
+        watchLog()
+    }
+
+    private func watchLog() {
+        let log = store.checkpointer
+        guard status.log(bytes: log.walBytes, isOverCap: log.isOverCap) else { return }
+        if log.isOverCap {
+            logger.warning(
+                """
+                \(store.path)-wal has \(log.walBytes >> 20) MB, more than its cap of \(log.capBytes >> 20) MB: another program \
+                holds an old snapshot of the store open (find it with 'fuser \(store.path)'), or the disk is too slow; \
+                readings are stored meanwhile
+                """)
+        } else {
+            logger.notice("\(store.path)-wal is below its cap again")
         }
     }
 
@@ -205,8 +230,8 @@ final class Processor {
         let ended = ServerClock.monotonicNanoseconds
         if flushesMinutes { flushedAt = ended }
         consumer.release(upTo: next)
-        status.committed(
-            engine: engine, counts: committed.counts, nanoseconds: ended - began, checkpointer: store.checkpointer)
+        status.committed(engine: engine, counts: committed.counts, nanoseconds: ended - began)
+        watchLog()
         publish(committed)
     }
 
@@ -223,13 +248,16 @@ final class Processor {
                 return try halve(to: end)
             }
             guard error.isTemporary, let pause = options.retryMilliseconds else { throw error }
-            status.trouble(error.description)
+            if status.trouble(error.description) {
+                logger.error("\(error); nothing is acknowledged until it can be stored, Patrol tries again by itself")
+            }
             _ = poll(nil, 0, pause)
             do throws(StoreError) {
                 try restart()
                 process(upTo: end)
                 try commitOnce(flushesMinutes: false)
                 status.trouble(nil)
+                logger.notice("the store at \(store.path) takes readings again")
                 return
             } catch let again {
                 error = again

@@ -1,4 +1,5 @@
 public import Ingest
+import Logging
 import Glibc
 import Ring
 public import Rules
@@ -34,7 +35,7 @@ public enum Replay {
         let processor = try Processor(
             store: store, options: Processor.Options(engine: engine, batchMilliseconds: 1000, retryMilliseconds: nil),
             consumer: ring.makeConsumer(), signals: signals, inbox: Inbox(), status: PipelineStatus(),
-            publish: { _ in })
+            logger: Logger(label: "patrol"), publish: { _ in })
         let source = ReplaySource(
             recording: recording, ring: ring, registry: registry, topicRoot: options.topicRoot, progress: progress)
         let thread = WorkerThread { source.run() }

@@ -18,12 +18,15 @@ extension Settings {
         let top = reader.root().map { reader.mapping($0, "the settings", known: keys) }
         guard let top else { throw Problems(reader.problems) }
         var loader = SettingsLoader(reader: reader, folder: (path as NSString).deletingLastPathComponent, environment: environment)
-        let store = reader.mapping(top["store"], "store", known: ["path"])
+        let store = reader.mapping(top["store"], "store", known: ["path", "wal_cap_mb"])
         var settings = Settings(storePath: "")
         if let path = loader.overridden("STORE_PATH", reader.text(store["path"], "store.path")) {
             settings.storePath = loader.resolve(path)
         } else {
             reader.problem("the settings need store: { path: … }")
+        }
+        if let megabytes = loader.number("STORE_WAL_CAP_MB", store["wal_cap_mb"], "store.wal_cap_mb", 1...65536) {
+            settings.walCapBytes = Int64(megabytes) << 20
         }
         let broker = reader.mapping(top["broker"], "broker", known: brokerKeys)
         settings.broker = loader.broker(broker)
@@ -79,6 +82,14 @@ struct SettingsLoader {
     }
 
     func overridden(_ name: String, _ value: String?) -> String? { environment["PATROL_" + name] ?? value }
+
+    /// A whole number of a range, from the environment or the file.
+    func number(_ name: String, _ node: Node?, _ key: String, _ range: ClosedRange<Int>) -> Int? {
+        guard let text = overridden(name, reader.text(node, key)) else { return nil }
+        if let value = Int(text), range.contains(value) { return value }
+        reader.problem("\(key) is a whole number from \(range.lowerBound) to \(range.upperBound), not '\(text)'", at: node)
+        return nil
+    }
 
     /// A path relative to the settings file.
     func resolve(_ path: String) -> String { path.hasPrefix("/") || folder.isEmpty ? path : folder + "/" + path }

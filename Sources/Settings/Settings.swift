@@ -20,6 +20,8 @@ public struct Settings: Sendable {
 
     public var broker = Broker()
     public var storePath: String
+    /// Beyond this size of the write-ahead log an alarm is raised.
+    public var walCapBytes: Int64 = 256 << 20
     public var listenHost = "127.0.0.1"
     public var listenPort = 8080
     public var timezone = "Asia/Shanghai"

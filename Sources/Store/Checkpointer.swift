@@ -10,8 +10,8 @@ import Synchronization
 /// that holds an old snapshot stops that: the log grows, and beyond the cap ``isOverCap`` is the alarm.
 public final class Checkpointer: Sendable {
     /// The log is taken over from this size on, and the writer helps from `helpBytes` on.
-    private static let startBytes: Int64 = 4 << 20
-    private static let helpBytes: Int64 = 32 << 20
+    private var startBytes: Int64 { min(4 << 20, capBytes / 4) }
+    private var helpBytes: Int64 { min(32 << 20, capBytes / 2) }
 
     private let walPath: String
     private let path: String
@@ -35,19 +35,28 @@ public final class Checkpointer: Sendable {
 
     /// Called by the writer after each commit: looks at the log's size, starts a pass when it is worth one.
     func committed(on connection: Connection) {
-        var status = stat()
-        guard unsafe stat(walPath, &status) == 0 else { return }
-        let bytes = Int64(status.st_size)
-        walBytesNow.store(bytes, ordering: .relaxed)
-        guard bytes > Checkpointer.startBytes, !isStopping.load(ordering: .relaxed) else { return }
+        let bytes = measure()
+        guard bytes > startBytes, !isStopping.load(ordering: .relaxed) else { return }
         let pass = passes.load(ordering: .acquiring)
-        if bytes > Checkpointer.helpBytes, pass != helpedAtPass.load(ordering: .relaxed) {
+        if bytes > helpBytes, pass != helpedAtPass.load(ordering: .relaxed) {
             helpedAtPass.store(pass, ordering: .relaxed)
             _ = unsafe sqlite3_wal_checkpoint_v2(connection.handle, nil, SQLITE_CHECKPOINT_PASSIVE, nil, nil)
             return
         }
         if !isRunning.exchange(true, ordering: .acquiringAndReleasing) { start() }
     }
+
+    /// Looks at the log's size.
+    @discardableResult
+    func measure() -> Int64 {
+        var status = stat()
+        let bytes = unsafe stat(walPath, &status) == 0 ? Int64(status.st_size) : 0
+        walBytesNow.store(bytes, ordering: .relaxed)
+        return bytes
+    }
+
+    /// A pass is under way.
+    var isBusy: Bool { isRunning.load(ordering: .acquiring) }
 
     private func start() {
         let thread = BackgroundThread { [self] in

@@ -1,10 +1,12 @@
+import Foundation
 import GRDBSQLite
+import Glibc
 
 /// What went wrong with the store, for the reader: what happened, where, what to do. ``isTemporary`` ones go away by
 /// themselves (room on the disk) and the same commit can be tried again.
 public struct StoreError: Error, CustomStringConvertible, Sendable {
     public enum Cause: Sendable, Equatable {
-        case missing, locked, newerVersion, notADatabase, damaged, full, readOnly, input, busy, other
+        case missing, locked, newerVersion, notADatabase, damaged, full, readOnly, io, input, busy, other
         /// One of the rows of the batch was refused by SQLite.
         case row
     }
@@ -22,7 +24,7 @@ public struct StoreError: Error, CustomStringConvertible, Sendable {
 
     public var isTemporary: Bool {
         switch cause {
-        case .full, .readOnly, .busy, .other: true
+        case .full, .readOnly, .io, .busy, .other: true
         case .missing, .locked, .newerVersion, .notADatabase, .damaged, .input, .row: false
         }
     }
@@ -37,6 +39,7 @@ public struct StoreError: Error, CustomStringConvertible, Sendable {
             case .damaged: "the store is damaged"
             case .full: "no room on the disk for the store"
             case .readOnly: "the store cannot be written"
+            case .io: "the disk refused to read or write the store"
             case .input: "the question to the store is wrong"
             case .busy: "the store is busy"
             case .row: "the store refused a row"
@@ -51,6 +54,7 @@ public struct StoreError: Error, CustomStringConvertible, Sendable {
             case .damaged: "restore a backup; 'patrol doctor' says which table"
             case .full: "make room: nothing is acknowledged meanwhile and Patrol goes on by itself"
             case .readOnly: "give the user write permission: nothing is acknowledged meanwhile"
+            case .io: "look for the disk in the system's log (dmesg): nothing is acknowledged meanwhile and Patrol tries again"
             case .input: "see 'patrol query --help'"
             case .busy, .row, .other: "see the detail"
             }
@@ -68,9 +72,16 @@ public struct StoreError: Error, CustomStringConvertible, Sendable {
             case SQLITE_BUSY, SQLITE_LOCKED: .busy
             case SQLITE_CONSTRAINT, SQLITE_MISMATCH, SQLITE_TOOBIG, SQLITE_RANGE: .row
             // A write that found no room ends as an I/O error on some file systems.
-            case SQLITE_IOERR: .full
+            case SQLITE_IOERR: hasRoom(path) ? .io : .full
             default: .other
             }
         return StoreError(cause, path: path, detail: "SQLite \(code): \(message)")
+    }
+
+    private static func hasRoom(_ path: String) -> Bool {
+        var status = statvfs()
+        let folder = (path as NSString).deletingLastPathComponent
+        guard unsafe statvfs(folder.isEmpty ? "." : folder, &status) == 0 else { return true }
+        return UInt64(status.f_bavail) * UInt64(status.f_frsize) >= 1 << 20
     }
 }

@@ -31,6 +31,7 @@ public final class StoreWriter {
         try connection.execute("PRAGMA wal_autocheckpoint=0")
         try connection.execute("PRAGMA cache_size=-8192")
         try connection.execute("PRAGMA temp_store=MEMORY")
+        try connection.execute("PRAGMA journal_size_limit=\(min(walCapBytes, 64 << 20))")
         batches = Kind.allCases.map { BatchTable(kind: $0) }
         for batch in batches { try batch.register(on: connection) }
         var made: [Statement] = []
@@ -40,8 +41,33 @@ public final class StoreWriter {
         checkpointer = Checkpointer(path: path, capBytes: walCapBytes)
     }
 
+    /// Refuses a file that is not ours before anything is written to it.
+    private static func judge(_ path: String) throws {
+        guard FileManager.default.fileExists(atPath: path) else { return }
+        var configuration = Configuration()
+        configuration.readonly = true
+        let queue = try DatabaseQueue(path: path, configuration: configuration)
+        defer { try? queue.close() }
+        try queue.read { db in
+            let isEmpty = try Int.fetchOne(db, sql: "SELECT count(*) FROM sqlite_master") == 0
+            if isEmpty { return }
+            guard try db.tableExists("grdb_migrations") else {
+                throw StoreError(.notADatabase, path: path, detail: "it holds other tables")
+            }
+            if try Schema.migrator.hasBeenSuperseded(db) {
+                throw StoreError(.newerVersion, path: path, detail: "it has migrations that this version does not know")
+            }
+            // The tables without which no batch can be committed; all of them are small.
+            for table in ["device", "device_state", "engine_state", "message_count", "outlet"] where try db.tableExists(table) {
+                let found = try String.fetchOne(db, sql: "PRAGMA quick_check('\(table)')") ?? "no answer"
+                if found != "ok" { throw StoreError(.damaged, path: path, detail: "table \(table): \(found)") }
+            }
+        }
+    }
+
     private static func migrate(_ path: String) throws(StoreError) {
         do {
+            try judge(path)
             var configuration = Configuration()
             configuration.prepareDatabase { db in
                 // Space of deleted rows can be given back in small steps; must be set before the first table.
@@ -50,14 +76,6 @@ public final class StoreWriter {
             }
             let queue = try DatabaseQueue(path: path, configuration: configuration)
             defer { try? queue.close() }
-            let isForeign = try queue.read { db in
-                try !db.tableExists("grdb_migrations")
-                    && Int.fetchOne(db, sql: "SELECT count(*) FROM sqlite_master")! > 0
-            }
-            if isForeign { throw StoreError(.notADatabase, path: path, detail: "it holds other tables") }
-            if try queue.read({ db in try Schema.migrator.hasBeenSuperseded(db) }) {
-                throw StoreError(.newerVersion, path: path, detail: "it has migrations that this version does not know")
-            }
             try Schema.migrator.migrate(queue)
         } catch let error as StoreError {
             throw error
@@ -94,6 +112,14 @@ public final class StoreWriter {
     public func probe() throws(StoreError) {
         try begin()
         rollback()
+    }
+
+    /// Moves the whole log into the database and gives its space back, where no reader is in the way. For idle moments:
+    /// it waits for nobody, but for the disk.
+    public func shrinkLog() {
+        guard !checkpointer.isBusy else { return }
+        _ = unsafe sqlite3_wal_checkpoint_v2(connection.handle, nil, SQLITE_CHECKPOINT_TRUNCATE, nil, nil)
+        checkpointer.measure()
     }
 
     /// Moves the whole log into the database, at a clean end.

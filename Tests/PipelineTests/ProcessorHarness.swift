@@ -1,5 +1,6 @@
 import Foundation
 import GRDB
+import Logging
 import Ring
 import Rules
 import Store
@@ -61,7 +62,7 @@ final class Rig {
             store: store,
             options: Processor.Options(engine: options, batchSlots: 512, retryMilliseconds: retryMilliseconds),
             consumer: ring.makeConsumer(), signals: signals, inbox: Inbox(), status: status,
-            publish: { published += $0.events })
+            logger: Logger(label: "test"), publish: { published += $0.events })
         register(into: &producer)
         while !left.isEmpty {
             let size = min(sizes.popFirst() ?? 400, left.count)

@@ -5,139 +5,13 @@ import json
 import math
 import os
 import signal
-import socket
-import sqlite3
 import subprocess
-import tempfile
 import time
 import unittest
 from collections import defaultdict
 from datetime import datetime
 
-ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
-PATROL = os.environ.get("PATROL", ROOT + "/.build/release/patrol")
-DATA = os.environ.get("PATROL_DATA", ROOT + "/../shared/data")
-
-
-def patrol(*arguments, **options):
-    return subprocess.run([PATROL, *arguments], capture_output=True, text=True, timeout=120, **options)
-
-
-def query(store, sql, *arguments):
-    connection = sqlite3.connect(f"file:{store}?mode=ro", uri=True, timeout=10)
-    try:
-        return connection.execute(sql, arguments).fetchall()
-    finally:
-        connection.close()
-
-
-def until(condition, seconds=15):
-    end = time.monotonic() + seconds
-    while time.monotonic() < end:
-        if condition():
-            return True
-        time.sleep(0.02)
-    return False
-
-
-def free_port():
-    with socket.socket() as s:
-        s.bind(("127.0.0.1", 0))
-        return s.getsockname()[1]
-
-
-def recording(name):
-    path = os.path.join(DATA, name)
-    if os.path.exists(path):
-        return path
-    if os.environ.get("CI") == "true":
-        raise AssertionError(f"the recording {name} is missing")
-    raise unittest.SkipTest(f"skipped: the recording {name} is not here")
-
-
-class Folder(unittest.TestCase):
-    def setUp(self):
-        holder = tempfile.TemporaryDirectory(prefix="patrol-test-")
-        self.addCleanup(holder.cleanup)
-        self.folder = holder.name
-
-    def path(self, name, text=None):
-        path = os.path.join(self.folder, name)
-        if text is not None:
-            with open(path, "w") as file:
-                file.write(text)
-        return path
-
-
-class Live(Folder):
-    """A mosquitto on loopback and `patrol run` on it."""
-
-    rules = """
-rules:
-  - id: loud
-    on: noise
-    condition: { metric: laeq, above: 70, for: 3s, clear_below: 68 }
-    severity: warning
-    task: { kind: noise-check }
-"""
-
-    def setUp(self):
-        super().setUp()
-        self.port, self.http = free_port(), free_port()
-        conf = self.path("m.conf", f"listener {self.port} 127.0.0.1\nallow_anonymous true\nmax_inflight_messages 20000\n"
-                         "max_queued_messages 0\n" + ("user root\n" if os.geteuid() == 0 else ""))
-        self.start([self.which_mosquitto(), "-c", conf])
-        self.path("rules.yaml", self.rules)
-        self.config = self.path("patrol.yaml", f"""
-broker: {{ url: "mqtt://127.0.0.1:{self.port}", client_id: test }}
-store: {{ path: patrol.db }}
-http: {{ listen: "127.0.0.1:{self.http}" }}
-rules: [rules.yaml]
-{self.more_settings()}
-""")
-        self.store = self.path("patrol.db")
-        self.patrol = self.start([PATROL, "run", "--config", self.config])
-        self.assertTrue(until(lambda: self.get("/readyz")[0] == 200), "not ready")
-
-    def more_settings(self):
-        return ""
-
-    def which_mosquitto(self):
-        return next(p for p in ["/usr/sbin/mosquitto", "/usr/bin/mosquitto"] if os.path.exists(p))
-
-    def start(self, command):
-        process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-
-        def end():
-            if process.poll() is None:
-                process.terminate()
-                try:
-                    process.wait(10)
-                except subprocess.TimeoutExpired:
-                    process.kill()
-                    process.wait()
-
-        self.addCleanup(end)
-        return process
-
-    def get(self, path):
-        try:
-            with socket.create_connection(("127.0.0.1", self.http), 2) as s:
-                s.sendall(f"GET {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n".encode())
-                data = b""
-                while chunk := s.recv(65536):
-                    data += chunk
-            head, _, body = data.partition(b"\r\n\r\n")
-            return int(head.split()[1]), body.decode()
-        except OSError:
-            return 0, ""
-
-    def publish(self, device, payload, kind="noise", gateway="gw", qos=1):
-        subprocess.run(["mosquitto_pub", "-p", str(self.port), "-q", str(qos), "-t",
-                        f"patrol/v1/in/{gateway}/{kind}/{device}", "-m", payload], check=True, timeout=10)
-
-    def stored(self):
-        return query(self.store, "SELECT count(*) FROM noise")[0][0]
+from support import DATA, PATROL, Folder, Live, free_port, patrol, query, recording, until
 
 
 class MainPath(Live):
@@ -213,11 +87,11 @@ class MainPath(Live):
     def test_the_broker_goes_and_comes(self):
         self.publish("m1", json.dumps({"ts": int(time.time() * 1000), "laeq": 50}))
         self.assertTrue(until(lambda: self.stored() == 1))
-        broker = subprocess.run(["pgrep", "-f", self.path("m.conf")], capture_output=True, text=True).stdout.split()
-        os.kill(int(broker[0]), signal.SIGKILL)
+        self.broker.kill()
+        self.broker.wait()
         self.assertTrue(until(lambda: self.get("/readyz")[0] == 503))
         self.assertIn("broker", self.get("/readyz")[1])
-        self.start([self.which_mosquitto(), "-c", self.path("m.conf")])
+        self.mosquitto(self.port)
         self.assertTrue(until(lambda: self.get("/readyz")[0] == 200))
 
 
