@@ -12,6 +12,13 @@ struct Committed {
 }
 
 extension Engine {
+    /// Begins the batch's transaction and inserts what is there of it, while the rest is still coming in: the commit
+    /// then has little left to do but to wait for the disk.
+    func insertEarly() throws(StoreError) {
+        try store.begin()
+        try store.insertReadings()
+    }
+
     /// Writes the batch at hand in one transaction and commits it. On an error nothing is written, and the engine must
     /// be made afresh from the store: its state is ahead of it.
     /// - Parameters:

@@ -26,9 +26,17 @@ final class Processor {
     private let logger: Logger
     private let publish: (Committed) -> Void
 
-    private var engine: Engine
+    private var engine: Engine {
+        didSet { unsafe engineReference = Unmanaged.passUnretained(engine) }
+    }
+    // ``engine``, for the loop over readings.
+    private var engineReference: Unmanaged<Engine>
     /// Sequence of the next record to process; the batch at hand is `consumer.firstSequence..<next`.
     private var next: Int
+    /// One past the last record whose reading is in the open transaction.
+    private var inserted = 0
+    /// Records that are worth a statement of their own before the batch is complete.
+    private static let earlySlots = 1024
     private var batchStartedAt: Int64 = 0
     private var flushedAt: Int64 = ServerClock.monotonicNanoseconds
     /// Readings that the store would not take: they are refused when they come by again.
@@ -47,6 +55,7 @@ final class Processor {
         self.logger = logger
         self.publish = publish
         engine = try Engine(store: store, options: options.engine)
+        unsafe engineReference = Unmanaged.passUnretained(engine)
         next = 0
         next = self.consumer.firstSequence
     }
@@ -60,6 +69,10 @@ final class Processor {
             process(upTo: limit)
             if next > start, isBatchDue(start) {
                 try commitBatch(from: start)
+                continue
+            }
+            if next - inserted >= Processor.earlySlots {
+                try insertEarly(from: start)
                 continue
             }
             if next < consumer.available() { continue }
@@ -136,9 +149,9 @@ final class Processor {
 
     /// Processes the records of `next..<limit`.
     private func process(upTo limit: Int) {
-        let engine = self.engine  // once, so that no reference is counted for each reading
+        let engine = unsafe self.engineReference  // so that no reference is counted
         var sequence = next
-        while sequence < limit { sequence = process(sequence, engine) }
+        while sequence < limit { sequence = unsafe engine._withUnsafeGuaranteedRef { process(sequence, $0) } }
         next = sequence
     }
 
@@ -212,6 +225,16 @@ final class Processor {
 
     // MARK: Commits
 
+    private func insertEarly(from start: Int) throws(StoreError) {
+        inserted = next
+        do throws(StoreError) {
+            try engine.insertEarly()
+        } catch {
+            try recover(from: start, to: next, after: error)
+            signals.setCommitted(next)
+        }
+    }
+
     private func commitBatch(from start: Int, flushesMinutes: Bool = false) throws(StoreError) {
         if signals.isDrained { engine.isCatchingUp = false }
         let end = next
@@ -230,6 +253,7 @@ final class Processor {
         let ended = ServerClock.monotonicNanoseconds
         if flushesMinutes { flushedAt = ended }
         consumer.release(upTo: next)
+        inserted = next
         status.committed(engine: engine, counts: committed.counts, nanoseconds: ended - began)
         watchLog()
         publish(committed)

@@ -1,8 +1,11 @@
 public import Synchronization
 
 /// The writing end: one thread holds it. Going out of scope closes the ring for writing.
-public struct RingProducer<Slot: BitwiseCopyable & Sendable>: ~Copyable, Sendable {
+@safe
+public struct RingProducer<Slot: BitwiseCopyable & Sendable>: ~Copyable, @unchecked Sendable {
     @usableFromInline let ring: Ring<Slot>
+    // The ring's bell, which lives as long as the ring: held so that no reference is counted when it is rung.
+    @usableFromInline let readable: Unmanaged<Doorbell>
     /// One past the last claimed sequence; what lies between `published` and this is invisible to the consumer.
     @usableFromInline var claimed: Int
     @usableFromInline var publishedUpTo: Int
@@ -12,6 +15,7 @@ public struct RingProducer<Slot: BitwiseCopyable & Sendable>: ~Copyable, Sendabl
     @usableFromInline
     init(ring: Ring<Slot>) {
         self.ring = ring
+        unsafe readable = Unmanaged.passUnretained(ring.readable)
         let start = ring.published.load(ordering: .relaxed)
         claimed = start
         publishedUpTo = start
@@ -82,7 +86,7 @@ public struct RingProducer<Slot: BitwiseCopyable & Sendable>: ~Copyable, Sendabl
         publishedUpTo = claimed
         // Pairs with the consumer's acquiring load in `available()`: the slots' contents come before the cursor.
         ring.published.store(claimed, ordering: .releasing)
-        ring.readable.ring()
+        unsafe readable._withUnsafeGuaranteedRef { $0.ring() }
     }
 
     /// Whether the other end is gone: what is published will not be read.

@@ -36,7 +36,10 @@ enum DevicesFile {
         guard let data = FileManager.default.contents(atPath: path) else {
             return ([], [Problem(path: path, message: "the file cannot be read")])
         }
-        return parse(String(decoding: data, as: UTF8.self), path: path)
+        guard let text = String(validating: data, as: UTF8.self) else {
+            return ([], [Problem(path: path, message: "the file is not UTF-8; save it as UTF-8 (CSV UTF-8 in a spreadsheet)")])
+        }
+        return parse(text, path: path)
     }
 
     static func parse(_ text: String, path: String) -> (devices: [DeviceRecord], problems: [Problem]) {
@@ -44,8 +47,9 @@ enum DevicesFile {
         var problems: [Problem] = []
         var header: [String] = []
         var seen: [String: Int] = [:]
-        let rows = CSVReader.rows(text)
-        for row in rows {
+        let table = CSVReader.read(text)
+        problems += table.problems.map { Problem(path: path, line: $0.line, column: $0.column, message: $0.message) }
+        for row in table.rows {
             func problem(_ column: Int, _ message: String) {
                 problems.append(Problem(path: path, line: row.line, column: column, message: message))
             }
@@ -54,6 +58,9 @@ enum DevicesFile {
                 for cell in row.cells where !columns.contains(cell.text) {
                     let hint = nearest(cell.text, in: columns).map { "; did you mean '\($0)'?" } ?? ""
                     problem(cell.column, "unknown column '\(cell.text)'\(hint)")
+                }
+                for (index, cell) in row.cells.enumerated() where header[..<index].contains(cell.text) {
+                    problem(cell.column, "the column '\(cell.text)' stands in the header twice")
                 }
                 for name in ["id", "kind"] where !header.contains(name) { problem(1, "the column '\(name)' is missing") }
                 if !problems.isEmpty { break }
@@ -114,8 +121,15 @@ enum CSVReader {
         var cells: [Cell]
     }
 
-    static func rows(_ text: String) -> [Row] {
+    struct Fault {
+        var line: Int, column: Int
+        var message: String
+    }
+
+    static func read(_ text: String) -> (rows: [Row], problems: [Fault]) {
         var rows: [Row] = []
+        var problems: [Fault] = []
+        var opened = (line: 1, column: 1), wasQuoted = false
         var cells: [Cell] = []
         var bytes: [UInt8] = []
         var line = 1, rowLine = 1, column = 1, cellColumn = 1
@@ -124,6 +138,7 @@ enum CSVReader {
         func endCell() {
             cells.append(Cell(text: String(decoding: bytes, as: UTF8.self), column: cellColumn))
             bytes.removeAll(keepingCapacity: true)
+            wasQuoted = false
         }
         func endRow() {
             endCell()
@@ -151,7 +166,11 @@ enum CSVReader {
                 continue
             }
             switch byte {
-            case 0x22 where bytes.isEmpty: isQuoted = true
+            case 0x22 where bytes.isEmpty && !wasQuoted:
+                (isQuoted, wasQuoted) = (true, true)
+                opened = (line, column - 1)
+            case 0x22:
+                problems.append(Fault(line: line, column: column - 1, message: "a '\"' inside a cell: put the cell in quotes and write it twice"))
             case 0x2C:
                 endCell()
                 cellColumn = column
@@ -161,10 +180,16 @@ enum CSVReader {
                 line += 1
                 rowLine = line
                 (column, cellColumn) = (1, 1)
-            default: bytes.append(byte)
+            default:
+                if wasQuoted {
+                    problems.append(Fault(line: line, column: column - 1, message: "a cell goes on behind its closing quote"))
+                    wasQuoted = false
+                }
+                bytes.append(byte)
             }
         }
+        if isQuoted { problems.append(Fault(line: opened.line, column: opened.column, message: "this quote is never closed")) }
         if !bytes.isEmpty || !cells.isEmpty { endRow() }
-        return rows
+        return (rows, problems)
     }
 }

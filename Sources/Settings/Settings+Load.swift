@@ -1,66 +1,48 @@
 import Foundation
+import Telemetry
 import Yams
 
 extension Settings {
-    private static let keys = [
-        "broker", "store", "http", "timezone", "topic_root", "devices", "unknown_devices", "units", "areas", "sites", "fences", "rules",
-        "calendars", "permits", "limits", "ingest", "retention", "backfill_allowance", "engine",
+    /// Keys of the file by section; the first are those outside of one. Each may be set by the environment too:
+    /// `PATROL_` + section + key, in capitals: `PATROL_BROKER_CLIENT_ID`, `PATROL_TIMEZONE`.
+    static let keys: [(section: String, names: [String])] = [
+        ("", [
+            "timezone", "topic_root", "devices", "unknown_devices", "units", "areas", "sites", "fences", "rules", "calendars",
+            "permits", "limits", "backfill_allowance",
+        ]),
+        ("broker", ["url", "client_id", "keep_alive", "username", "password_file", "ca", "cert", "key"]),
+        ("store", ["path", "wal_cap_mb"]),
+        ("http", ["listen"]),
+        ("ingest", ["qos0_when_full", "future_allowance"]),
+        ("retention", ["raw"]),
+        ("engine", ["clock"]),
     ]
-    private static let brokerKeys = [
-        "url", "client_id", "keep_alive", "username", "password_file", "ca", "cert", "key",
-    ]
+    /// A secret: from the environment or a file, never in the settings.
+    static let passwordVariable = "PATROL_BROKER_PASSWORD"
+
+    static func variable(_ section: String, _ name: String) -> String {
+        "PATROL_" + (section.isEmpty ? "" : section.uppercased() + "_") + name.uppercased()
+    }
 
     /// Loads a settings file and everything it names; all problems at once where there are any.
     public static func load(
         path: String, environment: [String: String] = ProcessInfo.processInfo.environment
     ) throws(Problems) -> Settings {
-        let reader = YAMLReader(path: path)
-        let top = reader.root().map { reader.mapping($0, "the settings", known: keys) }
-        guard let top else { throw Problems(reader.problems) }
-        var loader = SettingsLoader(reader: reader, folder: (path as NSString).deletingLastPathComponent, environment: environment)
-        let store = reader.mapping(top["store"], "store", known: ["path", "wal_cap_mb"])
-        var settings = Settings(storePath: "")
-        if let path = loader.overridden("STORE_PATH", reader.text(store["path"], "store.path")) {
-            settings.storePath = loader.resolve(path)
-        } else {
-            reader.problem("the settings need store: { path: … }")
+        let reader = YAMLReader(path: path, environment: environment)
+        guard let root = reader.root() else { throw Problems(reader.problems) }
+        let sections = reader.mapping(root, "the settings", known: keys[0].names + keys.dropFirst().map(\.section))
+        var members: [String: [String: Node]] = [:]
+        for (section, names) in keys.dropFirst() {
+            members[section] = reader.mapping(
+                sections[section], section, known: names, variables: variable(section, ""))
         }
-        if let megabytes = loader.number("STORE_WAL_CAP_MB", store["wal_cap_mb"], "store.wal_cap_mb", 1...65536) {
-            settings.walCapBytes = Int64(megabytes) << 20
-        }
-        let broker = reader.mapping(top["broker"], "broker", known: brokerKeys)
-        settings.broker = loader.broker(broker)
-        let http = reader.mapping(top["http"], "http", known: ["listen"])
-        loader.listen(http["listen"], &settings)
-        settings.timezone = loader.overridden("TIMEZONE", reader.text(top["timezone"], "timezone")) ?? settings.timezone
-        if TimeZone(identifier: settings.timezone) == nil {
-            reader.problem("no time zone is called '\(settings.timezone)'; write for example Asia/Shanghai", at: top["timezone"])
-        }
-        settings.topicRoot = loader.overridden("TOPIC_ROOT", reader.text(top["topic_root"], "topic_root")) ?? settings.topicRoot
-        let ingest = reader.mapping(top["ingest"], "ingest", known: ["qos0_when_full", "future_allowance"])
-        if let policy = reader.choice(ingest["qos0_when_full"], "qos0_when_full", FullPolicy.allCases.map(\.rawValue)) {
-            settings.qos0WhenFull = FullPolicy(rawValue: policy)!
-        }
-        settings.futureAllowanceMilliseconds =
-            reader.duration(ingest["future_allowance"], "future_allowance") ?? settings.futureAllowanceMilliseconds
-        settings.backfillAllowanceMilliseconds =
-            reader.duration(top["backfill_allowance"], "backfill_allowance") ?? settings.backfillAllowanceMilliseconds
-        let retention = reader.mapping(top["retention"], "retention", known: ["raw"])
-        if let raw = retention["raw"] {
-            settings.retentionMilliseconds = raw.string == "off" ? nil : reader.duration(raw, "retention.raw")
-        }
-        let engine = reader.mapping(top["engine"], "engine", known: ["clock"])
-        if let clock = reader.choice(engine["clock"], "engine.clock", Clock.allCases.map(\.rawValue)) {
-            settings.clock = Clock(rawValue: clock)!
-        }
-        if let policy = reader.choice(top["unknown_devices"], "unknown_devices", ["register", "reject"]) {
-            settings.registersUnknownDevices = policy == "register"
-        }
-        for key in ["units", "areas", "sites", "fences", "permits", "limits"] {
-            if let node = top[key], let name = reader.text(node, key) { loader.mustExist(name, key, node) }
-        }
-        loader.devices(top["devices"], &settings)
-        loader.rules(top["rules"], &settings)
+        let outside = reader.mapping(
+            nil, "the settings", known: keys[0].names, variables: variable("", "")
+        ).merging(sections) { variable, _ in variable }
+        var loader = SettingsLoader(
+            reader: reader, folder: (path as NSString).deletingLastPathComponent, environment: environment)
+        loader.unknownVariables()
+        let settings = loader.settings(outside, members)
         let problems = reader.problems + loader.otherProblems
         guard problems.isEmpty else { throw Problems(problems) }
         return settings
@@ -81,11 +63,70 @@ struct SettingsLoader {
         self.environment = environment
     }
 
-    func overridden(_ name: String, _ value: String?) -> String? { environment["PATROL_" + name] ?? value }
+    mutating func settings(_ outside: [String: Node], _ members: [String: [String: Node]]) -> Settings {
+        func member(_ section: String, _ name: String) -> Node? { members[section]?[name] }
+        var settings = Settings(storePath: "")
+        if let path = reader.text(member("store", "path"), "store.path") {
+            settings.storePath = resolve(path)
+        } else {
+            reader.problem("the settings need store: { path: … }")
+        }
+        if let megabytes = number(member("store", "wal_cap_mb"), "store.wal_cap_mb", 1...65536) {
+            settings.walCapBytes = Int64(megabytes) << 20
+        }
+        settings.broker = broker(members["broker"] ?? [:])
+        listen(member("http", "listen"), &settings)
+        settings.timezone = reader.text(outside["timezone"], "timezone") ?? settings.timezone
+        if TimeZone(identifier: settings.timezone) == nil {
+            reader.problem(
+                "no time zone is called '\(settings.timezone)'; write for example Asia/Shanghai", at: outside["timezone"])
+        }
+        if let root = reader.text(outside["topic_root"], "topic_root") {
+            settings.topicRoot = root
+            let levels = root.split(separator: "/", omittingEmptySubsequences: false)
+            if levels.contains(where: { $0.isEmpty || $0.contains("+") || $0.contains("#") }) || root.utf8.count > 100 {
+                reader.problem("topic_root is levels such as patrol/v1, without '+' and '#', not '\(root)'", at: outside["topic_root"])
+            }
+        }
+        let policy = reader.choice(
+            member("ingest", "qos0_when_full"), "ingest.qos0_when_full", Settings.FullPolicy.allCases.map(\.rawValue))
+        settings.qos0WhenFull = policy.flatMap(Settings.FullPolicy.init) ?? settings.qos0WhenFull
+        settings.futureAllowanceMilliseconds =
+            reader.duration(member("ingest", "future_allowance"), "ingest.future_allowance")
+            ?? settings.futureAllowanceMilliseconds
+        settings.backfillAllowanceMilliseconds =
+            reader.duration(outside["backfill_allowance"], "backfill_allowance") ?? settings.backfillAllowanceMilliseconds
+        if let raw = member("retention", "raw") {
+            settings.retentionMilliseconds = raw.string == "off" ? nil : reader.duration(raw, "retention.raw")
+        }
+        let clock = reader.choice(member("engine", "clock"), "engine.clock", Settings.Clock.allCases.map(\.rawValue))
+        settings.clock = clock.flatMap(Settings.Clock.init) ?? settings.clock
+        if let policy = reader.choice(outside["unknown_devices"], "unknown_devices", ["register", "reject"]) {
+            settings.registersUnknownDevices = policy == "register"
+        }
+        for key in ["units", "areas", "sites", "fences", "permits", "limits"] {
+            if let node = outside[key], let name = reader.text(node, key) { mustExist(name, key, node) }
+        }
+        devices(outside["devices"], &settings)
+        rules(outside["rules"], &settings)
+        return settings
+    }
 
-    /// A whole number of a range, from the environment or the file.
-    func number(_ name: String, _ node: Node?, _ key: String, _ range: ClosedRange<Int>) -> Int? {
-        guard let text = overridden(name, reader.text(node, key)) else { return nil }
+    /// Variables that look like a section's and are none.
+    mutating func unknownVariables() {
+        var known = [Settings.passwordVariable]
+        for (section, names) in Settings.keys { known += names.map { Settings.variable(section, $0) } }
+        let beginnings = Settings.keys.dropFirst().map { Settings.variable($0.section, "") }
+        for name in environment.keys.sorted()
+        where !known.contains(name) && beginnings.contains(where: { name.hasPrefix($0) }) {
+            let hint = nearest(name, in: known).map { "; did you mean '\($0)'?" } ?? ""
+            otherProblems.append(Problem(path: name, message: "no setting has this environment variable\(hint)"))
+        }
+    }
+
+    /// A whole number of a range.
+    func number(_ node: Node?, _ key: String, _ range: ClosedRange<Int>) -> Int? {
+        guard let text = reader.text(node, key) else { return nil }
         if let value = Int(text), range.contains(value) { return value }
         reader.problem("\(key) is a whole number from \(range.lowerBound) to \(range.upperBound), not '\(text)'", at: node)
         return nil
@@ -95,42 +136,49 @@ struct SettingsLoader {
     func resolve(_ path: String) -> String { path.hasPrefix("/") || folder.isEmpty ? path : folder + "/" + path }
 
     func mustExist(_ name: String, _ key: String, _ node: Node) {
-        if !FileManager.default.isReadableFile(atPath: resolve(name)) {
-            reader.problem("\(key): there is no file \(resolve(name))", at: node)
+        let path = resolve(name)
+        var isFolder: ObjCBool = false
+        if unsafe !FileManager.default.fileExists(atPath: path, isDirectory: &isFolder) {
+            reader.problem("\(key): there is no file \(path)", at: node)
+        } else if isFolder.boolValue {
+            reader.problem("\(key): \(path) is a folder, not a file", at: node)
+        } else if !FileManager.default.isReadableFile(atPath: path) {
+            reader.problem("\(key): the file \(path) cannot be read; see its permissions", at: node)
         }
     }
 
     func broker(_ members: [String: Node]) -> Settings.Broker {
         var broker = Settings.Broker()
-        if let url = overridden("BROKER_URL", reader.text(members["url"], "broker.url")) {
+        if let url = reader.text(members["url"], "broker.url") {
             broker.url = url
         } else {
             reader.problem("the settings need broker: { url: mqtt://host:1883 }")
         }
         if !Settings.isBrokerURL(broker.url) {
-            reader.problem("broker.url is mqtt://host:port or mqtts://host:port, not '\(broker.url)'", at: members["url"])
+            reader.problem(
+                "broker.url is mqtt://host:port or mqtts://host:port with a port from 1 to 65535, not '\(broker.url)'",
+                at: members["url"])
         }
-        broker.clientID = overridden("BROKER_CLIENT_ID", reader.text(members["client_id"], "client_id")) ?? broker.clientID
-        if let seconds = reader.number(members["keep_alive"], "keep_alive") {
-            if seconds >= 5 && seconds <= 65535 && seconds == seconds.rounded() {
-                broker.keepAliveSeconds = Int(seconds)
-            } else {
-                reader.problem("keep_alive is 5 to 65535 whole seconds", at: members["keep_alive"])
+        broker.clientID = reader.text(members["client_id"], "broker.client_id") ?? broker.clientID
+        if broker.clientID.isEmpty || broker.clientID.utf8.count > Limits.idBytes {
+            reader.problem("broker.client_id has 1 to \(Limits.idBytes) bytes", at: members["client_id"])
+        }
+        broker.keepAliveSeconds =
+            number(members["keep_alive"], "broker.keep_alive", 5...65535) ?? broker.keepAliveSeconds
+        broker.username = reader.text(members["username"], "broker.username")
+        if let node = members["password_file"], let name = reader.text(node, "broker.password_file") {
+            mustExist(name, "broker.password_file", node)
+            broker.password = FileManager.default.contents(atPath: resolve(name)).map {
+                String(decoding: $0, as: UTF8.self).trimmingCharacters(in: .whitespacesAndNewlines)
             }
         }
-        broker.username = overridden("BROKER_USERNAME", reader.text(members["username"], "username"))
-        broker.password = environment["PATROL_BROKER_PASSWORD"]
-        if let node = members["password_file"], let name = reader.text(node, "password_file") {
-            if let data = FileManager.default.contents(atPath: resolve(name)) {
-                broker.password = broker.password
-                    ?? String(decoding: data, as: UTF8.self).trimmingCharacters(in: .whitespacesAndNewlines)
-            } else {
-                reader.problem("password_file: there is no file \(resolve(name))", at: node)
-            }
+        broker.password = environment[Settings.passwordVariable] ?? broker.password
+        if broker.password != nil && broker.username == nil {
+            reader.problem("a password needs broker.username too", at: members["password_file"])
         }
         func file(_ key: String) -> String? {
-            guard let node = members[key], let name = reader.text(node, key) else { return nil }
-            mustExist(name, key, node)
+            guard let node = members[key], let name = reader.text(node, "broker.\(key)") else { return nil }
+            mustExist(name, "broker.\(key)", node)
             return resolve(name)
         }
         broker.ca = file("ca")
@@ -140,7 +188,7 @@ struct SettingsLoader {
     }
 
     func listen(_ node: Node?, _ settings: inout Settings) {
-        guard let text = overridden("HTTP_LISTEN", reader.text(node, "http.listen")) else { return }
+        guard let text = reader.text(node, "http.listen") else { return }
         guard let colon = text.lastIndex(of: ":"), let port = Int(text[text.index(after: colon)...]),
             (1...65535).contains(port), colon > text.startIndex
         else {
@@ -153,7 +201,9 @@ struct SettingsLoader {
 
     mutating func devices(_ node: Node?, _ settings: inout Settings) {
         guard let node, let name = reader.text(node, "devices") else { return }
-        guard FileManager.default.isReadableFile(atPath: resolve(name)) else { return mustExist(name, "devices", node) }
+        let before = reader.problems.count
+        mustExist(name, "devices", node)
+        guard reader.problems.count == before else { return }
         let file = DevicesFile.load(path: resolve(name))
         otherProblems += file.problems
         settings.devices = file.devices
@@ -165,7 +215,8 @@ struct SettingsLoader {
         if case .sequence(let list) = node {
             names = list.compactMap { reader.text($0, "rules") }
         } else if let name = reader.text(node, "rules") {
-            names = [name]
+            // In a variable: paths with commas between them.
+            names = node.mark == nil ? name.split(separator: ",").map(String.init) : [name]
         }
         do throws(Problems) {
             settings.rules = try RuleFile.load(names.map(resolve))

@@ -6,11 +6,20 @@ final class YAMLReader {
     static let largestBytes = 1 << 20
 
     let path: String
+    /// Variables that stand in for keys: see ``mapping(_:_:known:variables:)``.
+    private let environment: [String: String]
     private(set) var problems: [Problem] = []
 
-    init(path: String) { self.path = path }
+    init(path: String, environment: [String: String] = [:]) {
+        self.path = path
+        self.environment = environment
+    }
 
+    /// - Parameter node: a node without a place is that of the environment variable which its anchor names.
     func problem(_ message: String, at node: Node? = nil) {
+        if let node, node.mark == nil, let variable = node.anchor {
+            return problems.append(Problem(path: variable.rawValue, message: message))
+        }
         problems.append(
             Problem(path: path, line: node?.mark?.line ?? 1, column: node?.mark?.column ?? 1, message: message))
     }
@@ -39,13 +48,16 @@ final class YAMLReader {
                 problem("the file is empty")
                 return nil
             }
+            refuseAnchors(node)
             return node
         } catch let error as YamlError {
             switch error {
             case .scanner(_, let what, let mark, _), .parser(_, let what, let mark, _), .composer(_, let what, let mark, _):
                 problems.append(Problem(path: path, line: mark.line, column: mark.column, message: "not YAML: \(what)"))
-            case .duplicatedKeysInMapping(let duplicates, _):
-                for key in duplicates { problem("the key '\(key)' stands in one mapping twice") }
+            case .duplicatedKeysInMapping(let names, let context):
+                // Told at its place and renamed, so that it does not hide what else is wrong.
+                if let rest = refuseDuplicate(of: names, in: text, from: context.mark.line) { return root(of: rest) }
+                problem("the key '\(names.sorted().joined(separator: "', '"))' stands in one mapping twice")
             default: problem("not YAML: \(error)")
             }
         } catch {
@@ -54,22 +66,79 @@ final class YAMLReader {
         return nil
     }
 
+    private static let renamed = "~"
+
+    /// The text with the first second key renamed; nil where none is found.
+    private func refuseDuplicate(of names: [String], in text: String, from line: Int) -> String? {
+        var lines = text.split(separator: "\n", omittingEmptySubsequences: false).map(String.init)
+        for name in names.sorted() {
+            let plain = name.trimmingCharacters(in: CharacterSet(charactersIn: YAMLReader.renamed))
+            var first: (line: Int, column: Int)?
+            for index in lines.indices.dropFirst(max(0, line - 1)) {
+                for column in YAMLReader.columns(ofKey: name, in: lines[index]) {
+                    guard let (firstLine, firstColumn) = first else {
+                        first = (index, column)
+                        continue
+                    }
+                    guard column == firstColumn || index == firstLine else { continue }
+                    problems.append(
+                        Problem(
+                            path: path, line: index + 1, column: column + 1,
+                            message: "the key '\(plain)' stands in line \(firstLine + 1) already"))
+                    let start = lines[index].index(lines[index].startIndex, offsetBy: column + name.count)
+                    lines[index].insert(contentsOf: YAMLReader.renamed, at: start)
+                    return lines.joined(separator: "\n")
+                }
+            }
+        }
+        return nil
+    }
+
+    /// Where in a line the key begins a member of a mapping, counted from 0.
+    private static func columns(ofKey name: String, in line: String) -> [Int] {
+        line.ranges(of: name).compactMap { range in
+            let before = line[..<range.lowerBound].last { $0 != " " }
+            let after = line[range.upperBound...].first { $0 != " " }
+            let opens = before == nil || before == "{" || before == "," || before == "-"
+            return opens && after == ":" ? line.distance(from: line.startIndex, to: range.lowerBound) : nil
+        }
+    }
+
+    /// One value has one place in a file that people read at night.
+    private func refuseAnchors(_ node: Node) {
+        if node.anchor != nil { problem("anchors and aliases ('&', '*') are not read; write the value out", at: node) }
+        switch node {
+        case .mapping(let mapping): for (_, value) in mapping { refuseAnchors(value) }
+        case .sequence(let sequence): for value in sequence { refuseAnchors(value) }
+        case .scalar, .alias: break
+        }
+    }
+
     /// A mapping whose keys are all among `known`; others are problems with the nearest right key.
-    func mapping(_ node: Node?, _ what: String, known: [String]) -> [String: Node] {
-        guard let node else { return [:] }
+    /// - Parameter variables: beginning of the names of the environment variables that override its keys.
+    func mapping(_ node: Node?, _ what: String, known: [String], variables: String? = nil) -> [String: Node] {
+        var result: [String: Node] = [:]
+        if let variables {
+            for name in known {
+                let variable = variables + name.uppercased()
+                guard let value = environment[variable], !value.isEmpty else { continue }
+                result[name] = .scalar(.init(value, Tag(.implicit), .any, nil, Anchor(rawValue: variable)))
+            }
+        }
+        guard let node else { return result }
         guard case .mapping(let mapping) = node else {
             problem("\(what) is a mapping of \(known.joined(separator: ", "))", at: node)
-            return [:]
+            return result
         }
-        var result: [String: Node] = [:]
         for (key, value) in mapping {
             guard let name = key.string, known.contains(name) else {
                 let name = key.string ?? "?"
+                if name.hasSuffix(YAMLReader.renamed) { continue }
                 let hint = nearest(name, in: known).map { "; did you mean '\($0)'?" } ?? "; known: \(known.joined(separator: ", "))"
                 problem("unknown key '\(name)' in \(what)\(hint)", at: key)
                 continue
             }
-            result[name] = value
+            if result[name] == nil { result[name] = value }
         }
         return result
     }

@@ -33,8 +33,10 @@ public final class BatchTable {
     private var capacity = 1024
     let fields: UnsafeMutablePointer<BatchColumn>
     let defaultPeriodMilliseconds: UInt32
-    /// What the virtual table shows: a part of the rows while a failing row is searched for.
-    var visible = 0..<0
+    /// What the virtual table shows: the rows that are inserted now.
+    private(set) var visible = 0..<0
+    /// Rows that are in the open transaction already.
+    private var insertedCount = 0
 
     init(kind: Kind) {
         self.kind = kind
@@ -59,7 +61,17 @@ public final class BatchTable {
 
     public subscript(index: Int) -> BatchRow { unsafe rows[index] }
 
-    public func removeAll() { count = 0 }
+    public func removeAll() {
+        count = 0
+        insertedCount = 0
+    }
+
+    /// Shows the rows that are not inserted yet, and takes them for inserted; false where there are none.
+    func showNew() -> Bool {
+        visible = insertedCount..<count
+        insertedCount = count
+        return !visible.isEmpty
+    }
 
     private func grow() {
         let larger = UnsafeMutablePointer<BatchRow>.allocate(capacity: capacity * 2)

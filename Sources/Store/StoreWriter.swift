@@ -89,14 +89,14 @@ public final class StoreWriter {
 
     // MARK: A batch
 
-    public func begin() throws(StoreError) { try connection.execute("BEGIN IMMEDIATE") }
+    /// Begins a transaction, or goes on with the open one.
+    public func begin() throws(StoreError) {
+        if unsafe sqlite3_get_autocommit(connection.handle) != 0 { try connection.execute("BEGIN IMMEDIATE") }
+    }
 
-    /// Inserts the accepted readings of all kinds, in the order of their ids within each kind.
+    /// Inserts the accepted readings of all kinds that are not inserted yet, in the order of their ids within each kind.
     public func insertReadings() throws(StoreError) {
-        for (batch, insert) in zip(batches, inserts) where batch.count > 0 {
-            batch.visible = 0..<batch.count
-            try insert.run()
-        }
+        for index in batches.indices where batches[index].showNew() { try inserts[index].run() }
     }
 
     public func commit() throws(StoreError) {

@@ -52,6 +52,15 @@ def recording(name):
     raise unittest.SkipTest(f"skipped: the recording {name} is not here")
 
 
+def highest_kilobytes(pid):
+    """The most memory that a running process has had resident; 0 when it has ended."""
+    try:
+        with open(f"/proc/{pid}/status") as status:
+            return next((int(line.split()[1]) for line in status if line.startswith("VmHWM")), 0)
+    except OSError:
+        return 0
+
+
 def cpu_seconds(pid):
     """Seconds of CPU the process has used, all threads."""
     with open(f"/proc/{pid}/stat") as file:

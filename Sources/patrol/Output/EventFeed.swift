@@ -10,7 +10,8 @@ struct EventFeed {
     private let asJSON: Bool
     private let language: Language
     private var titles: [String: RuleTitle] = [:]
-    private var titlesReadAt: ContinuousClock.Instant?
+    /// Rules that have published nothing: looked for once.
+    private var untitled: Set<String> = []
 
     init(reader: StoreReader, timezone: TimeZone, asJSON: Bool, language: Language = .ofEnvironment) {
         self.reader = reader
@@ -58,11 +59,10 @@ struct EventFeed {
 
     /// Titles stand in the published events only; a rule that is not among them is called by its id.
     private mutating func learnTitles(_ alerts: [[StoreValue]]) throws(StoreError) {
-        guard alerts.contains(where: { titles[$0[5].text] == nil }) else { return }
-        let now = ContinuousClock.now
-        if let last = titlesReadAt, now - last < .seconds(10) { return }
-        titlesReadAt = now
+        let unknown = Set(alerts.map(\.[5].text).filter { titles[$0] == nil }).subtracting(untitled)
+        if unknown.isEmpty { return }
         titles = try reader.ruleTitles()
+        untitled.formUnion(unknown.filter { titles[$0] == nil })
     }
 
     private mutating func merged(_ alerts: [[StoreValue]], _ tasks: [[StoreValue]]) throws(StoreError) -> [String] {
