@@ -119,14 +119,19 @@ final class LiveSource: SubscriberHandler, @unchecked Sendable {
         _ = unsafe poll(&poller, 1, milliseconds)
     }
 
+    /// So much is read and not yet acknowledged that nothing more is read before the commit.
+    private var isFull: Bool {
+        decoder.publishedSequence - flushedSequence >= options.slotsBetweenFlushes
+            && signals.committed < decoder.publishedSequence
+    }
+
     /// One turn: sleep until there is something to do, read, ask for a commit, flush.
     private func step(_ subscriber: Subscriber) {
-        let isFull = decoder.publishedSequence - flushedSequence >= options.slotsBetweenFlushes
-            && signals.committed < decoder.publishedSequence
+        let mayRead = !isFull
         signals.bell.arm()
         let isCommitted = signals.committed >= decoder.publishedSequence
         var pollers = (
-            pollfd(fd: subscriber.socketDescriptor ?? -1, events: Int16(isFull ? 0 : POLLIN), revents: 0),
+            pollfd(fd: subscriber.socketDescriptor ?? -1, events: Int16(mayRead ? POLLIN : 0), revents: 0),
             pollfd(fd: signals.bell.descriptor, events: Int16(POLLIN), revents: 0),
             pollfd(fd: wake.descriptor, events: Int16(POLLIN), revents: 0)
         )
@@ -139,9 +144,7 @@ final class LiveSource: SubscriberHandler, @unchecked Sendable {
 
         let events = Int32(pollers.0.revents)
         if wantsHandshake && events & POLLOUT != 0 { subscriber.flush() }
-        if events & (POLLIN | POLLHUP | POLLERR) != 0 && !isFull {
-            readBurst(subscriber)
-        }
+        if events & (POLLIN | POLLHUP | POLLERR) != 0 && mayRead { readBurst(subscriber) }
         let isDry = subscriber.pendingBytes == 0
         if decoder.publishedSequence > signals.committed && (isDry || isFull) {
             signals.request(decoder.publishedSequence)
