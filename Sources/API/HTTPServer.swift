@@ -8,19 +8,24 @@ public import Store
 public struct HTTPServerOptions: Sendable {
     public var host: String
     public var port: Int
+    /// IANA name of the zone in which the console shows times.
+    public var timezone: String
+    /// Names of areas by code (6, 9 or 12 digits), for people; empty where there is no `areas` file.
+    public var areaNames: [String: String]
     /// Streams (`/api/v1/stream`) open at a time; more are refused with 503.
-    public var streamLimit: Int
+    public var streamLimit = 64
     /// How often a stream looks for new events, and how long it may be silent.
-    public var streamPollMilliseconds: Int, heartbeatMilliseconds: Int
+    public var streamPollMilliseconds = 100, heartbeatMilliseconds = 15_000
+    /// A connection whose other end takes nothing for so long is closed.
+    public var stallMilliseconds: Int64 = 10_000
+    /// Where the system's package libjs-leaflet has its files.
+    public var leafletFolder = "/usr/share/javascript/leaflet"
 
-    public init(
-        host: String, port: Int, streamLimit: Int = 64, streamPollMilliseconds: Int = 100, heartbeatMilliseconds: Int = 15_000
-    ) {
+    public init(host: String, port: Int, timezone: String = "Asia/Shanghai", areaNames: [String: String] = [:]) {
         self.host = host
         self.port = port
-        self.streamLimit = streamLimit
-        self.streamPollMilliseconds = streamPollMilliseconds
-        self.heartbeatMilliseconds = heartbeatMilliseconds
+        self.timezone = timezone
+        self.areaNames = areaNames
     }
 }
 
@@ -55,11 +60,7 @@ public struct HTTPServer: Service {
     /// Runs until the service group ends it.
     /// - Throws: ``HTTPServerError`` where it cannot listen.
     public func run() async throws {
-        let application = Application(
-            router: HTTPServer.router(options: options, status: status, store: store),
-            configuration: ApplicationConfiguration(
-                address: .hostname(options.host, port: options.port), serverName: "patrol"),
-            logger: logger)
+        let application = HTTPServer.application(options: options, status: status, store: store, logger: logger)
         do {
             try await application.run()
         } catch let error as IOError {
@@ -67,6 +68,21 @@ public struct HTTPServer: Service {
         } catch let error as SocketAddressError {
             throw HTTPServerError(host: options.host, port: options.port, detail: "\(error)")
         }
+    }
+
+    /// - Parameter onRunning: called with the port once it listens.
+    static func application(
+        options: HTTPServerOptions, status: StatusSource, store: StoreReader, logger: Logger,
+        onRunning: @escaping @Sendable (Int) -> Void = { _ in }
+    ) -> some ApplicationProtocol {
+        Application(
+            router: router(options: options, status: status, store: store),
+            server: .http1(
+                configuration: .init(additionalChannelHandlers: [StallGuard(milliseconds: options.stallMilliseconds)])),
+            configuration: ApplicationConfiguration(
+                address: .hostname(options.host, port: options.port), serverName: "patrol"),
+            onServerRunning: { channel in onRunning(channel.localAddress?.port ?? options.port) },
+            logger: logger)
     }
 
     /// The routes alone, for tests without sockets.
@@ -80,11 +96,7 @@ public struct HTTPServer: Service {
         DataRoutes.add(to: router, access)
         StreamRoutes.add(to: router, access, options)
         router.get("api/v1/openapi.json") { _, _ in Reply.json(OpenAPI.document) }
-        router.get("/") { _, _ -> Response in
-            var response = Reply.text(Console.page, type: "text/html; charset=utf-8")
-            response.headers[.contentSecurityPolicy] = "default-src 'self' 'unsafe-inline'; img-src 'self' data:"
-            return response
-        }
+        Console.add(to: router, options)
         return router
     }
 }

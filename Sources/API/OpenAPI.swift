@@ -20,6 +20,7 @@ enum OpenAPI {
                 [sequence, parameter("Last-Event-ID", "header", "Goes on behind this event.", "{\"type\":\"integer\",\"minimum\":0}")],
                 "{\"200\":{\"description\":\"Events.\",\"content\":{\"text/event-stream\":{\"schema\":{\"type\":\"string\"}}}},\"503\":{\"description\":\"Too many streams are open.\"}}"
             ))
+        paths.append(path("/api/v1/about", "The server's clock (now), time zone and names of areas.", [], object("About.")))
         paths.append(path("/api/v1/summary", "Counts at a glance.", [], object("Counts.")))
         paths.append(path("/api/v1/positions", "Where devices are, WGS-84 degrees.", [], object("Places.")))
         paths.append(path("/api/v1/titles", "Titles and units of rules by id.", [], object("Titles.")))

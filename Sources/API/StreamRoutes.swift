@@ -6,8 +6,8 @@ import Synchronization
 
 /// `/api/v1/stream`: the outbox as server-sent events (WHATWG HTML §9.2), from `Last-Event-ID` on.
 ///
-/// A reader that is slow is waited for: the next page is read only when the last one is written, so a connection never
-/// holds more than one page.
+/// The next page is read only when the last one is written, so a connection never holds more than one page; a reader that
+/// takes nothing is disconnected by ``StallGuard`` and resumes with the last id it saw.
 enum StreamRoutes {
     static let pageEvents = 100
 

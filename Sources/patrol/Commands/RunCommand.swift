@@ -78,7 +78,8 @@ enum Serve {
                 Exit.settings)
         }
         let server = HTTPServer(
-            options: HTTPServerOptions(host: settings.listenHost, port: settings.listenPort),
+            options: HTTPServerOptions(
+                host: settings.listenHost, port: settings.listenPort, timezone: settings.timezone),
             status: pipeline.statusSource,
             store: try Exit.onStoreFailure { try StoreReader(path: settings.storePath) }, logger: Logger(label: "http"))
         let group = ServiceGroup(
