@@ -25,6 +25,8 @@ final class LiveSource: SubscriberHandler, @unchecked Sendable {
         static let readsPerTurn = 1000
         /// Slots published at a time while reading.
         static let publishSlots = 128
+        /// In a flood a batch may wait so long for more, although the socket is empty for a moment.
+        static let floodBatchMilliseconds: Int64 = 4
         /// The broker must answer CONNECT and SUBSCRIBE within this.
         var handshakeMilliseconds: Int64 = 10_000
     }
@@ -43,6 +45,10 @@ final class LiveSource: SubscriberHandler, @unchecked Sendable {
     private var flushedSequence = 0
     private var waitingSince: Int64?
     private var readAt: Int64 = 0
+    private var flood = FloodMeter()
+    private var batchStartedAt: Int64 = 0
+    /// In a flood the socket is left alone for a millisecond, so that a wake-up brings many messages and a commit more.
+    private var isNapping = false
 
     init(
         connection: ConnectionOptions, options: Options, topicRoot: String, decoder: consuming MessageDecoder,
@@ -119,34 +125,48 @@ final class LiveSource: SubscriberHandler, @unchecked Sendable {
         _ = unsafe poll(&poller, 1, milliseconds)
     }
 
-    /// So much is read and not yet acknowledged that nothing more is read before the commit.
+    /// So much is read and not acknowledged that it must be committed first.
     private var isFull: Bool {
         decoder.publishedSequence - flushedSequence >= options.slotsBetweenFlushes
             && signals.committed < decoder.publishedSequence
     }
 
+    /// Acknowledgements wait for a commit that is under way: what is read meanwhile would hold them back until the next.
+    private func isCommitting(_ subscriber: Subscriber) -> Bool {
+        let published = decoder.publishedSequence
+        return subscriber.holdsAcknowledgements && signals.requested >= published && signals.committed < published
+    }
+
     /// One turn: sleep until there is something to do, read, ask for a commit, flush.
     private func step(_ subscriber: Subscriber) {
-        let mayRead = !isFull
+        let mayRead = !isFull && !isCommitting(subscriber)
+        let polls = mayRead && !isNapping
         signals.bell.arm()
         let isCommitted = signals.committed >= decoder.publishedSequence
         var pollers = (
-            pollfd(fd: subscriber.socketDescriptor ?? -1, events: Int16(mayRead ? POLLIN : 0), revents: 0),
+            pollfd(fd: subscriber.socketDescriptor ?? -1, events: Int16(polls ? POLLIN : 0), revents: 0),
             pollfd(fd: signals.bell.descriptor, events: Int16(POLLIN), revents: 0),
             pollfd(fd: wake.descriptor, events: Int16(POLLIN), revents: 0)
         )
         let wantsHandshake = subscriber.wantsHandshakeWrite
         if wantsHandshake { pollers.0.events |= Int16(POLLOUT) }
         let mustWork = isCommitted && subscriber.hasQueued && !wantsHandshake
-        let patience: Int32 = mustWork ? 0 : waitingSince != nil ? 100 : 250
+        let patience: Int32 = mustWork ? 0 : isNapping ? 1 : waitingSince != nil ? 100 : 250
         _ = unsafe withUnsafeMutableBytes(of: &pollers) { unsafe poll($0.assumingMemoryBound(to: pollfd.self).baseAddress, 3, patience) }
         signals.bell.disarm()
 
         let events = Int32(pollers.0.revents)
         if wantsHandshake && events & POLLOUT != 0 { subscriber.flush() }
-        if events & (POLLIN | POLLHUP | POLLERR) != 0 && mayRead { readBurst(subscriber) }
+        let isGone = events & (POLLHUP | POLLERR) != 0
+        if isGone && !mayRead {
+            subscriber.dropUnflushed("the connection to the broker at \(connection.address) is gone")
+        } else if mayRead && (isNapping || isGone || events & POLLIN != 0) {
+            readBurst(subscriber)
+        }
         let isDry = subscriber.pendingBytes == 0
-        if decoder.publishedSequence > signals.committed && (isDry || isFull) {
+        isNapping = isDry && flood.isOn && !isCommitting(subscriber)
+            && elapsed(since: batchStartedAt) < Options.floodBatchMilliseconds
+        if decoder.publishedSequence > signals.committed && (isDry && !isNapping || isFull) {
             signals.request(decoder.publishedSequence)
         }
         if isDry && subscriber.state == .subscribed && elapsed(since: readAt) > options.drainedAfterMilliseconds {
@@ -160,6 +180,7 @@ final class LiveSource: SubscriberHandler, @unchecked Sendable {
     /// `poll`, a clock and a publication for each would cost more than the packet.
     private func readBurst(_ subscriber: Subscriber) {
         received = ServerClock.now
+        if signals.committed >= decoder.publishedSequence { batchStartedAt = ServerClock.monotonicNanoseconds }
         var reads = 0
         while subscriber.state != .connecting || reads == 0 {
             let before = subscriber.receivedCount
@@ -171,6 +192,7 @@ final class LiveSource: SubscriberHandler, @unchecked Sendable {
             if decoder.publishedSequence - flushedSequence >= options.slotsBetweenFlushes { break }
         }
         readAt = ServerClock.monotonicNanoseconds
+        flood.add(messages: reads, at: readAt)
         decoder.publish()
     }
 
