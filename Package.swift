@@ -91,6 +91,7 @@ let package = Package(
                 "API", "Store", "Telemetry", .product(name: "HummingbirdTesting", package: "hummingbird"),
                 .product(name: "GRDB", package: "GRDB.swift"),
             ]),
+        .testTarget(name: "SettingsTests", dependencies: ["Settings", "Rules"]),
         .testTarget(name: "IngestTests", dependencies: ["Ingest", "Telemetry", "Ring"]),
         .testTarget(name: "SimulationTests", dependencies: ["Simulation", "Telemetry", "Ingest"]),
         .executableTarget(name: "ring-stress", dependencies: ["Ring"], path: "Tests/RingStress"),

@@ -49,6 +49,7 @@ enum DevicesFile {
         var seen: [String: Int] = [:]
         let table = CSVReader.read(text)
         problems += table.problems.map { Problem(path: path, line: $0.line, column: $0.column, message: $0.message) }
+        let faults = problems.count
         for row in table.rows {
             func problem(_ column: Int, _ message: String) {
                 problems.append(Problem(path: path, line: row.line, column: column, message: message))
@@ -63,7 +64,7 @@ enum DevicesFile {
                     problem(cell.column, "the column '\(cell.text)' stands in the header twice")
                 }
                 for name in ["id", "kind"] where !header.contains(name) { problem(1, "the column '\(name)' is missing") }
-                if !problems.isEmpty { break }
+                if problems.count > faults { break }
                 continue
             }
             guard row.cells.count == header.count else {

@@ -38,6 +38,7 @@ public func nearest(_ word: String, in known: some Sequence<String>) -> String? 
         return row[b.count]
     }
     let letters = Array(word.prefix(100))
+    if letters.count > 3, let longer = known.first(where: { $0.hasPrefix(word) }) { return longer }
     return known.map { ($0, distance(letters, Array($0))) }.filter { $0.1 <= max(2, letters.count / 3) }
         .min { $0.1 < $1.1 }?.0
 }

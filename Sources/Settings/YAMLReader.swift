@@ -9,6 +9,8 @@ final class YAMLReader {
     /// Variables that stand in for keys: see ``mapping(_:_:known:variables:)``.
     private let environment: [String: String]
     private(set) var problems: [Problem] = []
+    // Nodes hold their anchors weakly.
+    private var variables: [Anchor] = []
 
     init(path: String, environment: [String: String] = [:]) {
         self.path = path
@@ -17,8 +19,9 @@ final class YAMLReader {
 
     /// - Parameter node: a node without a place is that of the environment variable which its anchor names.
     func problem(_ message: String, at node: Node? = nil) {
-        if let node, node.mark == nil, let variable = node.anchor {
-            return problems.append(Problem(path: variable.rawValue, message: message))
+        if let variable = node?.anchor?.rawValue, environment[variable] != nil {
+            problems.append(Problem(path: variable, message: message))
+            return
         }
         problems.append(
             Problem(path: path, line: node?.mark?.line ?? 1, column: node?.mark?.column ?? 1, message: message))
@@ -86,7 +89,7 @@ final class YAMLReader {
                             path: path, line: index + 1, column: column + 1,
                             message: "the key '\(plain)' stands in line \(firstLine + 1) already"))
                     let start = lines[index].index(lines[index].startIndex, offsetBy: column + name.count)
-                    lines[index].insert(contentsOf: YAMLReader.renamed, at: start)
+                    lines[index].insert(contentsOf: String(repeating: YAMLReader.renamed, count: problems.count), at: start)
                     return lines.joined(separator: "\n")
                 }
             }
@@ -122,7 +125,9 @@ final class YAMLReader {
             for name in known {
                 let variable = variables + name.uppercased()
                 guard let value = environment[variable], !value.isEmpty else { continue }
-                result[name] = .scalar(.init(value, Tag(.implicit), .any, nil, Anchor(rawValue: variable)))
+                let anchor = Anchor(rawValue: variable)
+                self.variables.append(anchor)
+                result[name] = Node(value, .implicit, .any, anchor)
             }
         }
         guard let node else { return result }
