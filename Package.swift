@@ -93,6 +93,7 @@ let package = Package(
             ]),
         .testTarget(name: "SettingsTests", dependencies: ["Settings", "Rules"]),
         .testTarget(name: "IngestTests", dependencies: ["Ingest", "Telemetry", "Ring"]),
+        .testTarget(name: "RecordingTests", dependencies: ["Ingest", "Telemetry"]),
         .testTarget(name: "SimulationTests", dependencies: ["Simulation", "Telemetry", "Ingest"]),
         .executableTarget(name: "ring-stress", dependencies: ["Ring"], path: "Tests/RingStress"),
     ]
