@@ -38,6 +38,7 @@ extension Engine {
         if flushesMinutes { state.minutesInput = state.input }
         try writeAlerts(into: &result)
         for reject in rejects { try store.write(reject: reject) }
+        if !rejects.isEmpty { try store.capRejects(options.rejectRows) }
         for (outlet, sequence) in delivered { try store.write(outlet: outlet, delivered: sequence) }
         result.counts = try writeCounts()
         if state.input - state.checkpointInput >= max(options.checkpointReadings, 16 * Int64(table.count)) {

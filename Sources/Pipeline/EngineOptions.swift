@@ -31,6 +31,9 @@ public struct EngineOptions: Sendable {
     /// bounded by it.
     public var checkpointReadings: Int64 = 262_144
 
+    /// Rows kept of `reject`, the newest: a broken gateway cannot fill the disk.
+    public var rejectRows: Int64 = 1_000_000
+
     public init(clock: Clock, rules: RuleSet, publishes: Bool) {
         self.clock = clock
         self.rules = rules

@@ -63,6 +63,7 @@ public final class LivePipeline: Service {
         engine.futureAllowanceMilliseconds = settings.clock == .wall ? settings.futureAllowanceMilliseconds : nil
         engine.backfillAllowanceMilliseconds = settings.backfillAllowanceMilliseconds
         engine.retentionMilliseconds = settings.retentionMilliseconds
+        engine.rejectRows = settings.rejectRows
         unsafe processor = try Processor(
             store: store, options: Processor.Options(engine: engine), consumer: ring.makeConsumer(), signals: signals,
             inbox: inbox, status: status, logger: logger,

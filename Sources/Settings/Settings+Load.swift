@@ -11,7 +11,7 @@ extension Settings {
             "permits", "limits", "backfill_allowance",
         ]),
         ("broker", ["url", "client_id", "keep_alive", "username", "password_file", "ca", "cert", "key"]),
-        ("store", ["path", "wal_cap_mb"]),
+        ("store", ["path", "wal_cap_mb", "reject_rows"]),
         ("http", ["listen"]),
         ("ingest", ["qos0_when_full", "future_allowance"]),
         ("retention", ["raw"]),
@@ -73,6 +73,9 @@ struct SettingsLoader {
         }
         if let megabytes = number(member("store", "wal_cap_mb"), "store.wal_cap_mb", 1...65536) {
             settings.walCapBytes = Int64(megabytes) << 20
+        }
+        if let rows = number(member("store", "reject_rows"), "store.reject_rows", 1000...1_000_000_000) {
+            settings.rejectRows = Int64(rows)
         }
         settings.broker = broker(members["broker"] ?? [:])
         listen(member("http", "listen"), &settings)

@@ -22,6 +22,8 @@ public struct Settings: Sendable {
     public var storePath: String
     /// Beyond this size of the write-ahead log an alarm is raised.
     public var walCapBytes: Int64 = 256 << 20
+    /// Rows kept of the table `reject`, the newest.
+    public var rejectRows: Int64 = 1_000_000
     public var listenHost = "127.0.0.1"
     public var listenPort = 8080
     public var timezone = "Asia/Shanghai"

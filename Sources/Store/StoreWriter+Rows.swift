@@ -61,6 +61,12 @@ extension StoreWriter {
         try insert.run()
     }
 
+    /// Keeps the newest `count` rows of `reject`; `message_count` keeps the number of all.
+    public func capRejects(_ count: Int64) throws(StoreError) {
+        statements.rejectCap.bind(1, count)
+        try statements.rejectCap.run()
+    }
+
     /// A row of `noise_1m`: levels in dB(A), in the table's order `leq, lmax, lmin, l5, l10, l50, l90, l95`.
     public func writeMinute(
         device: UInt32, bucket: Timestamp, leq: Double, lmax: Double, lmin: Double, l5: Double, l10: Double,

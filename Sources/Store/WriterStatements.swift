@@ -7,6 +7,7 @@ struct WriterStatements {
     let engineState: Statement
     let count: Statement
     let reject: Statement
+    let rejectCap: Statement
     let minute: Statement
     let alert: Statement
     let alertDelete: Statement
@@ -36,6 +37,7 @@ struct WriterStatements {
               rejected = rejected + ?, dropped = dropped + ? WHERE kind = ?
             """)
         reject = try connection.prepare("INSERT INTO reject VALUES (?,?,?,?,?,?,?)")
+        rejectCap = try connection.prepare("DELETE FROM reject WHERE rowid <= (SELECT max(rowid) FROM reject) - ?")
         minute = try connection.prepare("INSERT OR REPLACE INTO noise_minute VALUES (?,?,?,?,?,?,?,?,?,?,?,?)")
         alert = try connection.prepare("INSERT OR REPLACE INTO alert VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?)")
         alertDelete = try connection.prepare("DELETE FROM alert WHERE id = ? AND state = 'pending'")

@@ -83,6 +83,18 @@ private func seconds(_ levels: [Double], device: UInt32 = 0, from: Int64 = 0) ->
         #expect(try rig.lines("SELECT device, samples FROM noise_1m ORDER BY device") == ["d0 4", "d1 1"])
     }
 
+    @Test func onlyTheNewestRejectsAreKeptAndAllAreCounted() throws {
+        let rig = try Rig()
+        rig.options.futureAllowanceMilliseconds = 0
+        rig.options.rejectRows = 7
+        let ahead = (1...40).map { Script(ts: 1_000_000 + Int64($0), level: 50, seq: Int64($0), received: 0) }
+        try rig.run(ahead, batches: [3, 3, 30, 4])
+        #expect(try rig.lines("SELECT count(*), count(DISTINCT payload) FROM reject") == ["7 7"])
+        #expect(try rig.lines("SELECT payload FROM reject ORDER BY rowid DESC LIMIT 1")[0].contains("\"seq\":40"))
+        #expect(try rig.lines("SELECT received, rejected FROM message_count WHERE kind = 'noise'") == ["40 40"])
+        #expect(try StoreReader(path: rig.path).imbalances() == [])
+    }
+
     @Test func tooOldIsRefused() throws {
         let rig = try Rig()
         rig.options.retentionMilliseconds = 86_400_000

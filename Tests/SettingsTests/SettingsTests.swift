@@ -75,7 +75,7 @@ struct SettingsTests {
                 "patrol.yaml:14:21: anchors and aliases ('&', '*') are not read; write the value out",
                 "patrol.yaml:6:1: unknown key 'stor' in the settings; did you mean 'store'?",
                 "patrol.yaml:4:3: unknown key 'pasword_file' in broker; did you mean 'password_file'?",
-                "patrol.yaml:7:8: store is a mapping of path, wal_cap_mb",
+                "patrol.yaml:7:8: store is a mapping of path, wal_cap_mb, reject_rows",
                 "patrol.yaml:1:1: the settings need store: { path: … }",
                 "patrol.yaml:2:8: broker.url is mqtt://host:port or mqtts://host:port with a port from 1 to 65535, not 'http://x'",
                 "patrol.yaml:3:15: broker.keep_alive is a whole number from 5 to 65535, not 'soon'",
@@ -105,7 +105,7 @@ struct SettingsTests {
         "PATROL_LIMITS": "empty", "PATROL_BACKFILL_ALLOWANCE": "1h", "PATROL_BROKER_URL": "mqtts://b:8883",
         "PATROL_BROKER_CLIENT_ID": "p9", "PATROL_BROKER_KEEP_ALIVE": "30", "PATROL_BROKER_USERNAME": "u",
         "PATROL_BROKER_PASSWORD_FILE": "secret", "PATROL_BROKER_CA": "empty", "PATROL_BROKER_CERT": "empty",
-        "PATROL_BROKER_KEY": "empty", "PATROL_STORE_PATH": "b.db", "PATROL_STORE_WAL_CAP_MB": "8",
+        "PATROL_BROKER_KEY": "empty", "PATROL_STORE_PATH": "b.db", "PATROL_STORE_WAL_CAP_MB": "8", "PATROL_STORE_REJECT_ROWS": "5000",
         "PATROL_HTTP_LISTEN": "[::1]:9", "PATROL_INGEST_QOS0_WHEN_FULL": "drop", "PATROL_INGEST_FUTURE_ALLOWANCE": "5s",
         "PATROL_RETENTION_RAW": "off", "PATROL_ENGINE_CLOCK": "readings",
     ]
@@ -131,6 +131,7 @@ struct SettingsTests {
         let file = folder.url.path + "/empty"
         #expect(settings.broker.ca == file && settings.broker.certificate == file && settings.broker.key == file)
         #expect(settings.storePath == folder.url.path + "/b.db" && settings.walCapBytes == 8 << 20)
+        #expect(settings.rejectRows == 5000)
         #expect(settings.listenHost == "::1" && settings.listenPort == 9)
         #expect(settings.qos0WhenFull == .drop && settings.futureAllowanceMilliseconds == 5000)
         #expect(settings.retentionMilliseconds == nil && settings.clock == .readings)
