@@ -13,13 +13,16 @@ public final class DeviceRegistry {
     }
 
     private struct Key: Hashable {
-        let kind: UInt8
-        // Bytes, not text: Swift's strings are equal when only their composition differs, ids are not.
-        let id: [UInt8]
+        let kind: Kind
+        let id: String
 
-        init(_ kind: Kind, _ id: String) {
-            self.kind = kind.rawValue
-            self.id = Array(id.utf8)
+        // By bytes: Swift's strings are equal when only their composition differs, ids are not.
+        static func == (a: Key, b: Key) -> Bool { a.kind == b.kind && a.id.utf8.elementsEqual(b.id.utf8) }
+
+        func hash(into hasher: inout Hasher) {
+            hasher.combine(kind.rawValue)
+            var id = id
+            id.withUTF8 { unsafe hasher.combine(bytes: UnsafeRawBufferPointer($0)) }
         }
     }
 
@@ -38,7 +41,7 @@ public final class DeviceRegistry {
     public func add(number: UInt32, kind: Kind, id: String, gateway: String) {
         precondition(Int(number) == devices.count, "device numbers are dense: \(number) after \(devices.count)")
         devices.append(Known(gateway: gateway, kind: kind, id: id))
-        numbers[Key(kind, id)] = number
+        numbers[Key(kind: kind, id: id)] = number
         if !gateway.isEmpty { devicesOfGateway[gateway, default: 0] += 1 }
     }
 
@@ -52,7 +55,7 @@ public final class DeviceRegistry {
     }
 
     func judge(kind: Kind, id: String, gateway: String) -> Verdict {
-        if let number = numbers[Key(kind, id)] {
+        if let number = numbers[Key(kind: kind, id: id)] {
             let owner = devices[Int(number)].gateway
             if owner.isEmpty || owner.utf8.elementsEqual(gateway.utf8) { return .known(number) }
             return .refused(.wrongGateway, field: "gateway")

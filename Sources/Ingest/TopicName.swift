@@ -13,11 +13,13 @@ enum TopicName {
             self = .wrong(.tooLarge, field: "topic", gateway: "", device: "")
             return
         }
-        guard let text = unsafe String(validating: topic, as: UTF8.self), text.hasPrefix(root + "/in/") else {
+        // By bytes: a new topic is taken apart once, and ten thousand gateways may come back at the same moment.
+        guard let text = unsafe String(validating: topic, as: UTF8.self), text.utf8.starts(with: "\(root)/in/".utf8) else {
             self = .wrong(.malformed, field: "topic", gateway: "", device: "")
             return
         }
-        let levels = text.dropFirst(root.count + 4).split(separator: "/", omittingEmptySubsequences: false).map(String.init)
+        let levels = text.utf8.dropFirst(root.utf8.count + 4)
+            .split(separator: UInt8(ascii: "/"), omittingEmptySubsequences: false).map { String(Substring($0)) }
         let gateway = levels[0]
         guard TopicName.isID(gateway) else {
             self = .wrong(.range, field: "gateway", gateway: TopicName.shown(gateway), device: "")
@@ -44,11 +46,18 @@ enum TopicName {
 
     /// An id of a gateway or a device: 1 to 64 bytes of UTF-8 without control characters, quotes and topic signs.
     static func isID(_ text: String) -> Bool {
-        (1...Limits.idBytes).contains(text.utf8.count)
-            && !text.unicodeScalars.contains {
-                $0.value < 0x20 || (0x7F...0x9F).contains($0.value) || $0 == "\"" || $0 == "'" || $0 == "+" || $0 == "#"
-                    || $0 == "/"
+        guard (1...Limits.idBytes).contains(text.utf8.count) else { return false }
+        var previous: UInt8 = 0
+        for byte in text.utf8 {
+            switch byte {
+            case ..<0x20, 0x7F, UInt8(ascii: "\""), UInt8(ascii: "'"), UInt8(ascii: "+"), UInt8(ascii: "#"), UInt8(ascii: "/"):
+                return false
+            // U+0080 to U+009F, the other control characters, are C2 80 to C2 9F.
+            case 0x80...0x9F where previous == 0xC2: return false
+            default: previous = byte
             }
+        }
+        return true
     }
 
     /// A bad id as it may stand in a record: cut, control characters out.
