@@ -13,8 +13,6 @@ final class DeviceTable {
         /// Index of the device's last row in the batch at hand, where `batch` is the batch's number.
         var lastRow: Int32 = -1
         var batch: UInt32 = 0
-        /// Stands in `changed`.
-        var isChanged = false
     }
 
     // Grown by doubling on the processor's thread, which alone reads it; freed in deinit.
@@ -22,8 +20,8 @@ final class DeviceTable {
     private var capacity = 1024
     private(set) var count = 0
     private(set) var devices: [Device] = []
-    /// Devices whose state is not as the store has it.
-    private(set) var changed: [UInt32] = []
+    /// Which pages of devices (`DeviceStatePage`) are not as the store has them.
+    private var changedPages: [Bool] = []
 
     init() { unsafe entries = .allocate(capacity: 1024) }
 
@@ -38,6 +36,7 @@ final class DeviceTable {
             capacity *= 2
         }
         unsafe (entries + count).initialize(to: Entry())
+        if count % DeviceStatePage.devices == 0 { changedPages.append(false) }
         count += 1
         devices.append(device)
     }
@@ -45,23 +44,18 @@ final class DeviceTable {
     func update(_ number: UInt32, _ device: Device) { devices[Int(number)] = device }
 
     @inline(__always)
-    func markChanged(_ number: UInt32) {
-        if unsafe !entries[Int(number)].isChanged {
-            unsafe entries[Int(number)].isChanged = true
-            changed.append(number)
-        }
-    }
+    func markChanged(_ number: UInt32) { changedPages[Int(number) / DeviceStatePage.devices] = true }
 
     func writeChanged(to store: StoreWriter) throws(StoreError) {
-        changed.sort()
-        for number in changed {
-            let entry = unsafe entries[Int(number)]
-            try store.write(
-                state: DeviceState(
-                    newestTs: entry.newestTs, evaluatedTs: entry.evaluated.ts, evaluatedEnd: entry.evaluated.end),
-                of: number)
-            unsafe entries[Int(number)].isChanged = false
+        for page in changedPages.indices where changedPages[page] {
+            let first = page * DeviceStatePage.devices
+            let states = (first..<min(count, first + DeviceStatePage.devices)).map { number in
+                let entry = unsafe entries[number]
+                return DeviceState(
+                    newestTs: entry.newestTs, evaluatedTs: entry.evaluated.ts, evaluatedEnd: entry.evaluated.end)
+            }
+            try store.write(states: states, page: page)
+            changedPages[page] = false
         }
-        changed.removeAll(keepingCapacity: true)
     }
 }

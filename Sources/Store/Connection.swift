@@ -70,6 +70,10 @@ final class Statement {
     /// Bytes as text where they are UTF-8, as a blob where not.
     func bindBytes(_ index: Int32, _ bytes: [UInt8]) {
         if let text = String(validating: bytes, as: UTF8.self) { return bind(index, text) }
+        bindBlob(index, bytes)
+    }
+
+    func bindBlob(_ index: Int32, _ bytes: [UInt8]) {
         _ = unsafe bytes.withUnsafeBytes { unsafe sqlite3_bind_blob(handle, index, $0.baseAddress, Int32($0.count), transient) }
     }
 
@@ -95,6 +99,10 @@ final class Statement {
     func double(_ column: Int32) -> Double { unsafe sqlite3_column_double(handle, column) }
     func type(_ column: Int32) -> Int32 { unsafe sqlite3_column_type(handle, column) }
     func isNull(_ column: Int32) -> Bool { type(column) == SQLITE_NULL }
+    func bytes(_ column: Int32) -> [UInt8] {
+        guard let first = unsafe sqlite3_column_blob(handle, column) else { return [] }
+        return unsafe Array(UnsafeRawBufferPointer(start: first, count: Int(sqlite3_column_bytes(handle, column))))
+    }
     func text(_ column: Int32) -> String {
         guard let bytes = unsafe sqlite3_column_text(handle, column) else { return "" }
         return unsafe String(cString: bytes)

@@ -11,26 +11,13 @@ public struct MessageCount: Sendable, Equatable {
     public var isZero: Bool { received == 0 && stored == 0 && duplicate == 0 && rejected == 0 && dropped == 0 }
 }
 
-/// What the engine must know of a device across a restart.
-public struct DeviceState: BitwiseCopyable, Sendable {
-    public var newestTs: Timestamp
-    public var evaluatedTs: Timestamp
-    public var evaluatedEnd: Timestamp
-
-    public init(newestTs: Timestamp, evaluatedTs: Timestamp, evaluatedEnd: Timestamp) {
-        self.newestTs = newestTs
-        self.evaluatedTs = evaluatedTs
-        self.evaluatedEnd = evaluatedEnd
-    }
-}
-
 /// The engine's own row: one for the store.
 public struct EngineState: Sendable, Equatable {
     /// The engine's clock at the last committed batch.
     public var clock: Timestamp
     /// Number of the last stored reading.
     public var input: Int64
-    /// Every `device_state` row is as of this input.
+    /// Every row of `device_page` is as of this input.
     public var checkpointInput: Int64
     /// Every minute touched up to this input stands in `noise_1m`.
     public var minutesInput: Int64

@@ -29,18 +29,6 @@ extension StoreWriter {
             checkpointInput: select.integer(2), minutesInput: select.integer(3))
     }
 
-    public func deviceStates(_ body: (UInt32, DeviceState) -> Void) throws(StoreError) {
-        let select = try connection.prepare("SELECT device, newest_ts, evaluated_ts, evaluated_end FROM device_state")
-        while try select.step() {
-            body(
-                UInt32(truncatingIfNeeded: select.integer(0)),
-                DeviceState(
-                    newestTs: Timestamp(milliseconds: select.integer(1)),
-                    evaluatedTs: Timestamp(milliseconds: select.integer(2)),
-                    evaluatedEnd: Timestamp(milliseconds: select.integer(3))))
-        }
-    }
-
     /// Readings of a kind stored after `input`, in their order.
     public func readings(kind: Kind, after input: Int64, _ body: (Int64, borrowing Reading) -> Void) throws(StoreError) {
         let select = try connection.prepare("\(RawLayout(kind).selectSQL) WHERE id > ? ORDER BY id")

@@ -21,15 +21,6 @@ extension StoreWriter {
         try insert.run()
     }
 
-    public func write(state: DeviceState, of device: UInt32) throws(StoreError) {
-        let insert = statements.deviceState
-        insert.bind(1, Int64(device))
-        insert.bind(2, state.newestTs.milliseconds)
-        insert.bind(3, state.evaluatedTs.milliseconds)
-        insert.bind(4, state.evaluatedEnd.milliseconds)
-        try insert.run()
-    }
-
     public func write(engine state: EngineState) throws(StoreError) {
         let update = statements.engineState
         update.bind(1, state.clock.milliseconds)

@@ -58,7 +58,7 @@ public final class StoreWriter {
                 throw StoreError(.newerVersion, path: path, detail: "it has migrations that this version does not know")
             }
             // The tables without which no batch can be committed; all of them are small.
-            for table in ["device", "device_state", "engine_state", "message_count", "outlet"] where try db.tableExists(table) {
+            for table in ["device", "device_page", "engine_state", "message_count", "outlet"] where try db.tableExists(table) {
                 let found = try String.fetchOne(db, sql: "PRAGMA quick_check('\(table)')") ?? "no answer"
                 if found != "ok" { throw StoreError(.damaged, path: path, detail: "table \(table): \(found)") }
             }

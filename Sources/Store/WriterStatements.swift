@@ -2,7 +2,7 @@
 struct WriterStatements {
     let device: Statement
     let deviceGateway: Statement
-    let deviceState: Statement
+    let devicePage: Statement
     let segment: Statement
     let engineState: Statement
     let count: Statement
@@ -27,7 +27,7 @@ struct WriterStatements {
               team = excluded.team, tags = excluded.tags
             """)
         deviceGateway = try connection.prepare("UPDATE device SET gateway = ? WHERE number = ?")
-        deviceState = try connection.prepare("INSERT OR REPLACE INTO device_state VALUES (?,?,?,?)")
+        devicePage = try connection.prepare("INSERT OR REPLACE INTO device_page VALUES (?,?)")
         segment = try connection.prepare("INSERT OR REPLACE INTO raw_segment VALUES (?,?,?,?,?)")
         engineState = try connection.prepare(
             "UPDATE engine_state SET clock = ?, input = ?, checkpoint_input = ?, minutes_input = ?")

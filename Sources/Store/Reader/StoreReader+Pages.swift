@@ -43,9 +43,9 @@ private struct Source {
         case .devices:
             columns = """
                 d.number, d.kind, d.id, d.gateway, d.name, d.area, d.site, d.zone, d.lat, d.lon, d.team, d.tags, \
-                d.registered_at, s.newest_ts
+                d.registered_at, \(DeviceStatePage.newestFunction)(s.states, d.number) AS newest_ts
                 """
-            (from, keys, ascends) = ("device d LEFT JOIN device_state s ON s.device = d.number", ["d.number"], true)
+            (from, keys, ascends) = ("device d LEFT JOIN device_page s ON s.page = d.number / \(DeviceStatePage.devices)", ["d.number"], true)
             (device, kind) = ("d.id = ?", "d.kind")
         case .counts:
             (columns, from, keys) = ("c.*", "message_count c", ["0"])
