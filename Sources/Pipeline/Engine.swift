@@ -96,6 +96,9 @@ final class Engine {
             || counts.contains { !$0.isZero }
     }
 
+    /// Rows up to this input are not needed for a start.
+    var neededAfterInput: Int64 { min(state.checkpointInput, state.minutesInput) }
+
     // MARK: Start
 
     private func restore() throws(StoreError) {
@@ -107,7 +110,7 @@ final class Engine {
         }
         var touched: Set<Minute> = []
         for kind in Kind.allCases {
-            try store.readings(kind: kind, after: min(state.checkpointInput, state.minutesInput)) { input, reading in
+            try store.readings(kind: kind, after: neededAfterInput) { input, reading in
                 if input > state.checkpointInput { advance(reading) }
                 if kind == .noise && input > state.minutesInput { touched.formUnion(Minute.touched(by: reading)) }
             }

@@ -39,6 +39,7 @@ final class Processor {
     private static let earlySlots = 1024
     private var batchStartedAt: Int64 = 0
     private var flushedAt: Int64 = ServerClock.monotonicNanoseconds
+    private var sweeper = Sweeper()
     /// Readings that the store would not take: they are refused when they come by again.
     private var refusedByStore: Set<Int> = []
 
@@ -98,6 +99,7 @@ final class Processor {
 
     /// In an idle second: a log that a reader has kept long is shrunk once the reader is gone.
     private func tidy() {
+        sweeper.step(engine, monotonicNanoseconds: ServerClock.monotonicNanoseconds)
         guard store.checkpointer.isOverCap else { return }
         store.shrinkLog()
         watchLog()
@@ -244,6 +246,7 @@ final class Processor {
             try recover(from: start, to: end, after: error)
         }
         if signals.committed < next { signals.setCommitted(next) }
+        sweeper.step(engine, monotonicNanoseconds: ServerClock.monotonicNanoseconds)
     }
 
     private func commitOnce(flushesMinutes: Bool) throws(StoreError) {

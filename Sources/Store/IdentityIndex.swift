@@ -9,7 +9,7 @@ final class IdentityIndex {
     static let segmentRows = 16_384
     private static let cachedSegments = 24
 
-    private struct Span {
+    struct Span {
         var first: Int64
         var last: Int64
         var minTs: Timestamp
@@ -19,7 +19,7 @@ final class IdentityIndex {
         var maxTsSoFar: Timestamp
     }
 
-    private final class Loaded {
+    final class Loaded {
         var ids: [Int64] = []
         var ts: [Timestamp] = []
         var next: [Int32] = []
@@ -38,8 +38,8 @@ final class IdentityIndex {
     private let kind: Kind
     private let connection: Connection
     private let scan: Statement
-    private var spans: [Span] = []
-    private var loaded: [Int64: Loaded] = [:]
+    var spans: [Span] = []
+    var loaded: [Int64: Loaded] = [:]
     private var uses = 0
 
     init(kind: Kind, connection: Connection) throws(StoreError) {

@@ -15,6 +15,7 @@ public struct StoreReader: Sendable {
             var configuration = Configuration()
             configuration.readonly = true
             configuration.busyMode = .timeout(5)
+            configuration.prepareDatabase { $0.add(function: DeviceStatePage.newest) }
             queue = try DatabaseQueue(path: path, configuration: configuration)
             let isStore = try queue.read { try $0.tableExists("engine_state") }
             if !isStore { throw StoreError(.notADatabase, path: path, detail: "it has no table engine_state") }
@@ -89,8 +90,12 @@ public struct StoreReader: Sendable {
                 found.append("\(kind): \(values[0]) received, but stored + duplicate + rejected + dropped are \(values[1...].reduce(0, +))")
             }
             if kind == "unknown" { continue }
-            let stored = try rows("SELECT count(*) FROM \(kind)_raw")[0][0].integer
-            if stored != values[1] { found.append("\(kind): \(values[1]) counted as stored, \(stored) rows are there") }
+            let there = try rows("SELECT count(*) FROM \(kind)_raw")[0][0].integer
+            let deleted = try rows("SELECT coalesce(sum(deleted), 0) FROM retention WHERE kind = '\(kind)'")[0][0].integer
+            if there + deleted != values[1] {
+                found.append(
+                    "\(kind): \(values[1]) counted as stored, \(there) rows are there and \(deleted) past their retention")
+            }
         }
         // Rows are numbered from 1 without a gap; only the oldest are ever taken away (`StoreWriter.capRejects`).
         let reject = try rows("SELECT count(*), coalesce(min(rowid), 1), coalesce(max(rowid), 0) FROM reject")[0].map(\.integer)

@@ -12,7 +12,7 @@ public final class StoredReadings {
     }
 
     private let connection: Connection
-    private let indexes: [IdentityIndex]
+    let indexes: [IdentityIndex]
     private let byID: [Statement]
 
     init(_ connection: Connection) throws(StoreError) {
