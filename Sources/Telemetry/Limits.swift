@@ -15,6 +15,9 @@ public enum Limits {
     /// Devices one gateway may bring into being, and devices in all.
     public static let devicesPerGateway = 20_000
     public static let devices = 200_000
+    /// Corners of one ring of a polygon, periods of one calendar.
+    public static let ringCorners = 20_000
+    public static let calendarPeriods = 50_000
     /// A payload's part kept with its reject.
     public static let rejectExcerptBytes = 1024
     /// Slots of the ring, and the slots after which a batch is committed.
