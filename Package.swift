@@ -91,7 +91,7 @@ let package = Package(
                 "API", "Store", "Telemetry", .product(name: "HummingbirdTesting", package: "hummingbird"),
                 .product(name: "GRDB", package: "GRDB.swift"),
             ]),
-        .testTarget(name: "SettingsTests", dependencies: ["Settings", "Rules"]),
+        .testTarget(name: "SettingsTests", dependencies: ["Settings", "Rules", "Telemetry"]),
         .testTarget(name: "IngestTests", dependencies: ["Ingest", "Telemetry", "Ring"]),
         .testTarget(name: "RecordingTests", dependencies: ["Ingest", "Telemetry"]),
         .testTarget(name: "SimulationTests", dependencies: ["Simulation", "Telemetry", "Ingest"]),

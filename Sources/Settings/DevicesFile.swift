@@ -1,4 +1,3 @@
-import Foundation
 public import Telemetry
 
 /// A row of `devices.csv`.
@@ -32,81 +31,64 @@ public struct DeviceRecord: Sendable, Equatable {
 enum DevicesFile {
     static let columns = ["id", "kind", "gateway", "name", "area", "site", "zone", "lat", "lon", "team", "tags"]
 
-    static func load(path: String) -> (devices: [DeviceRecord], problems: [Problem]) {
-        guard let data = FileManager.default.contents(atPath: path) else {
-            return ([], [Problem(path: path, message: "the file cannot be read")])
-        }
-        guard let text = String(validating: data, as: UTF8.self) else {
-            return ([], [Problem(path: path, message: "the file is not UTF-8; save it as UTF-8 (CSV UTF-8 in a spreadsheet)")])
-        }
-        return parse(text, path: path)
+    /// What a device's cells may name; nil where there is no such file, and nothing is asked.
+    struct Known {
+        var areas: AreaTree?
+        var sites: Sites?
+        /// Acoustic zones.
+        var zones: [String]?
     }
 
-    static func parse(_ text: String, path: String) -> (devices: [DeviceRecord], problems: [Problem]) {
+    static func load(path: String, known: Known = Known()) -> Loaded<[DeviceRecord]> {
+        read(CSVTable(path: path, columns: columns, needed: ["id", "kind"]), known)
+    }
+
+    static func parse(_ text: String, path: String, known: Known = Known()) -> Loaded<[DeviceRecord]> {
+        read(CSVTable(text, path: path, columns: columns, needed: ["id", "kind"]), known)
+    }
+
+    private static func read(_ csv: CSVTable, _ known: Known) -> Loaded<[DeviceRecord]> {
+        var table = csv
         var devices: [DeviceRecord] = []
-        var problems: [Problem] = []
-        var header: [String] = []
         var seen: [String: Int] = [:]
-        let table = CSVReader.read(text)
-        problems += table.problems.map { Problem(path: path, line: $0.line, column: $0.column, message: $0.message) }
-        let faults = problems.count
-        for row in table.rows {
-            func problem(_ column: Int, _ message: String) {
-                problems.append(Problem(path: path, line: row.line, column: column, message: message))
-            }
-            if header.isEmpty {
-                header = row.cells.map(\.text)
-                for cell in row.cells where !columns.contains(cell.text) {
-                    let hint = nearest(cell.text, in: columns).map { "; did you mean '\($0)'?" } ?? ""
-                    problem(cell.column, "unknown column '\(cell.text)'\(hint)")
-                }
-                for (index, cell) in row.cells.enumerated() where header[..<index].contains(cell.text) {
-                    problem(cell.column, "the column '\(cell.text)' stands in the header twice")
-                }
-                for name in ["id", "kind"] where !header.contains(name) { problem(1, "the column '\(name)' is missing") }
-                if problems.count > faults { break }
-                continue
-            }
-            guard row.cells.count == header.count else {
-                problem(1, "\(row.cells.count) cells where the header has \(header.count)")
-                continue
-            }
-            var cells: [String: CSVReader.Cell] = [:]
-            for (name, cell) in zip(header, row.cells) where !cell.text.isEmpty { cells[name] = cell }
-            let before = problems.count
-            let id = cells["id"]?.text ?? ""
-            if !isID(id) { problem(cells["id"]?.column ?? 1, "an id has 1 to 64 bytes without control characters, quotes, / + #") }
-            let kind = Kind(name: cells["kind"]?.text ?? "")
-            if kind == nil {
-                problem(cells["kind"]?.column ?? 1, "kind is one of \(Kind.allCases.map(\.name).joined(separator: ", "))")
-            }
-            if let gateway = cells["gateway"], !isID(gateway.text) { problem(gateway.column, "no gateway has such an id") }
+        for row in csv.rows {
+            let before = table.problems.count
+            let id = row.text("id") ?? ""
+            if !isID(id) { table.problem(row, "id", "an id has \(idRule)") }
+            let kind = Kind(name: row.text("kind") ?? "")
+            if kind == nil { table.problem(row, "kind", "kind is one of \(Kind.allCases.map(\.name).joined(separator: ", "))") }
+            if let gateway = row.text("gateway"), !isID(gateway) { table.problem(row, "gateway", "no gateway has such an id") }
+            checkNames(row, known, &table)
             func degrees(_ name: String, _ limit: Double) -> Double? {
-                guard let cell = cells[name] else { return nil }
-                guard let value = Double(cell.text), abs(value) <= limit else {
-                    problem(cell.column, "\(name) is a number of degrees up to \(limit), not '\(cell.text)'")
-                    return nil
-                }
-                return value
+                guard let text = row.text(name) else { return nil }
+                if let value = Double(text), abs(value) <= limit { return value }
+                table.problem(row, name, "\(name) is a number of degrees up to \(limit), not '\(text)'")
+                return nil
             }
             let (lat, lon) = (degrees("lat", 90), degrees("lon", 180))
-            let key = "\(cells["kind"]?.text ?? "") \(id)"
-            if let other = seen[key] { problem(1, "the device stands in line \(other) already") }
+            let key = "\(row.text("kind") ?? "") \(id)"
+            if let other = seen[key] { table.problem(row, nil, "the device stands in line \(other) already") }
             seen[key] = row.line
-            guard problems.count == before, let kind else { continue }
+            guard table.problems.count == before, let kind else { continue }
             devices.append(
                 DeviceRecord(
-                    kind: kind, id: id, gateway: cells["gateway"]?.text ?? "", name: cells["name"]?.text,
-                    area: cells["area"]?.text, site: cells["site"]?.text, zone: cells["zone"]?.text, lat: lat, lon: lon,
-                    team: cells["team"]?.text, tags: cells["tags"]?.text))
+                    kind: kind, id: id, gateway: row.text("gateway") ?? "", name: row.text("name"), area: row.text("area"),
+                    site: row.text("site"), zone: row.text("zone"), lat: lat, lon: lon, team: row.text("team"),
+                    tags: row.text("tags")))
         }
-        if header.isEmpty && problems.isEmpty { problems.append(Problem(path: path, message: "the file is empty")) }
-        return (devices, problems)
+        return Loaded(devices, table.problems)
     }
 
-    private static func isID(_ text: String) -> Bool {
-        (1...Limits.idBytes).contains(text.utf8.count)
-            && !text.unicodeScalars.contains { $0.value < 0x20 || (0x7F...0x9F).contains($0.value) || "\"'+#/".unicodeScalars.contains($0) }
+    private static func checkNames(_ row: CSVTable.Row, _ known: Known, _ table: inout CSVTable) {
+        if let area = row.text("area"), let areas = known.areas, areas.number(ofCode: area) == nil {
+            table.problem(row, "area", "no area has the code '\(area)'\(hint(area, among: areas.areas.map(\.code)))")
+        }
+        if let site = row.text("site"), let sites = known.sites, sites[site] == nil {
+            table.problem(row, "site", "no site has the id '\(site)'\(hint(site, among: sites.all.map(\.id)))")
+        }
+        if let zone = row.text("zone"), let zones = known.zones, !zones.contains(zone) {
+            table.problem(row, "zone", "no limit names the zone '\(zone)'; known: \(zones.joined(separator: ", "))")
+        }
     }
 }
 

@@ -107,10 +107,7 @@ struct SettingsLoader {
         if let policy = reader.choice(outside["unknown_devices"], "unknown_devices", ["register", "reject"]) {
             settings.registersUnknownDevices = policy == "register"
         }
-        for key in ["units", "areas", "sites", "fences", "permits", "limits"] {
-            if let node = outside[key], let name = reader.text(node, key) { mustExist(name, key, node) }
-        }
-        devices(outside["devices"], &settings)
+        world(outside, &settings)
         rules(outside["rules"], &settings)
         return settings
     }
@@ -200,16 +197,6 @@ struct SettingsLoader {
         }
         settings.listenHost = String(text[..<colon]).trimmingCharacters(in: CharacterSet(charactersIn: "[]"))
         settings.listenPort = port
-    }
-
-    mutating func devices(_ node: Node?, _ settings: inout Settings) {
-        guard let node, let name = reader.text(node, "devices") else { return }
-        let before = reader.problems.count
-        mustExist(name, "devices", node)
-        guard reader.problems.count == before else { return }
-        let file = DevicesFile.load(path: resolve(name))
-        otherProblems += file.problems
-        settings.devices = file.devices
     }
 
     mutating func rules(_ node: Node?, _ settings: inout Settings) {

@@ -1,6 +1,6 @@
 public import Rules
 import Foundation
-import Telemetry
+public import Telemetry
 
 /// Checked settings: what `patrol.yaml` says, with the environment's overrides, defaults filled in, paths resolved.
 public struct Settings: Sendable {
@@ -31,6 +31,8 @@ public struct Settings: Sendable {
     public var devices: [DeviceRecord]?
     /// Whether devices that the devices file does not have are registered too.
     public var registersUnknownDevices = false
+    /// Areas, sites, fences, calendars, permits, limits and units.
+    public var world = World(zone: LocalZone(identifier: "Asia/Shanghai") ?? .utc)
     public var rules: [RuleDefinition] = []
     public var qos0WhenFull = FullPolicy.wait
     public var futureAllowanceMilliseconds: Int64 = 60_000

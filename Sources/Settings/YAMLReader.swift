@@ -29,16 +29,11 @@ final class YAMLReader {
 
     /// The document's root; nil, with a problem, where there is none.
     func root() -> Node? {
-        guard let data = FileManager.default.contents(atPath: path) else {
-            problem("the file cannot be read")
-            return nil
-        }
-        guard data.count <= YAMLReader.largestBytes else {
-            problem("the file has \(data.count) bytes; a settings file has at most \(YAMLReader.largestBytes)")
-            return nil
-        }
-        guard let text = String(validating: data, as: UTF8.self) else {
-            problem("the file is not UTF-8")
+        let text: String
+        do throws(Problem) {
+            text = try FileText.read(path, largestBytes: YAMLReader.largestBytes, "a settings file")
+        } catch {
+            problems.append(error)
             return nil
         }
         return root(of: text)
@@ -109,7 +104,11 @@ final class YAMLReader {
 
     /// One value has one place in a file that people read at night.
     private func refuseAnchors(_ node: Node) {
-        if node.anchor != nil { problem("anchors and aliases ('&', '*') are not read; write the value out", at: node) }
+        if node.anchor != nil {
+            problem("anchors and aliases ('&', '*') are not read; write the value out", at: node)
+            // No further down: a few aliases of aliases make more values than there is memory for.
+            return
+        }
         switch node {
         case .mapping(let mapping): for (_, value) in mapping { refuseAnchors(value) }
         case .sequence(let sequence): for value in sequence { refuseAnchors(value) }

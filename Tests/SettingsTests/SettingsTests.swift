@@ -5,7 +5,7 @@ import Testing
 @testable import Settings
 
 /// A folder with settings in it, gone with the object.
-private final class Folder {
+final class Folder {
     let url = FileManager.default.temporaryDirectory.appendingPathComponent("patrol-settings-\(UUID().uuidString)")
 
     init() throws { try FileManager.default.createDirectory(at: url, withIntermediateDirectories: true) }
@@ -27,6 +27,37 @@ private final class Folder {
         } catch {
             return error.all.map { $0.description.replacing(url.path + "/", with: "") }
         }
+    }
+
+    /// A small one of each file that says where and when.
+    func writeWorld() throws {
+        let square = "{\"type\": \"Polygon\", \"coordinates\": [[[120, 30], [120.1, 30], [120.1, 30.1], [120, 30.1], [120, 30]]]}"
+        func collection(_ features: [(properties: String, geometry: String)]) -> String {
+            let list = features.map { "{\"type\": \"Feature\", \"properties\": {\($0.properties)}, \"geometry\": \($0.geometry)}" }
+            return "{\"type\": \"FeatureCollection\", \"features\": [\n\(list.joined(separator: ",\n"))\n]}\n"
+        }
+        try write(
+            "areas.geojson",
+            collection([
+                ("\"code\": 330110, \"name\": \"余杭区\", \"level\": \"district\"", "null"),
+                ("\"code\": \"330110012\", \"name\": \"仓前街道\", \"level\": \"镇街\", \"parent\": \"330110\"", square),
+            ]))
+        try write(
+            "sites.geojson",
+            collection([
+                ("\"id\": \"s1\", \"name\": \"工地\", \"kind\": \"construction\", \"area\": \"330110012000\"",
+                 "{\"type\": \"Point\", \"coordinates\": [120.05, 30.05]}")
+            ]))
+        try write("fences.geojson", collection([("\"id\": \"f1\", \"kind\": \"yard\", \"speed_limit_kmh\": 20", square)]))
+        try write("permits.csv", "site,from,until,what\ns1,2024-06-07 22:00,2024-06-08 06:00,emergency-repair\n")
+        try write("units.csv", "id,kind,areas,shift,capabilities\nu1,car,330110012;330110,night,noise;traffic\n")
+        try write(
+            "limits.yaml", "standards:\n  - { id: own, limits: [{ zone: 2, day: 60, night: 50, certainty: published }] }\n")
+        try write(
+            "calendar.yaml", "calendars:\n  - { id: exams, periods: [{ from: 2024-06-07 09:00, until: 2024-06-07 11:30 }] }\n")
+        try write(
+            "one.ics",
+            "BEGIN:VCALENDAR\r\nBEGIN:VEVENT\r\nDTSTART;VALUE=DATE:20240607\r\nSUMMARY:exam\r\nEND:VEVENT\r\nEND:VCALENDAR\r\n")
     }
 
     func load(_ text: String, _ environment: [String: String] = [:]) throws -> Settings {
@@ -86,12 +117,12 @@ struct SettingsTests {
                 "patrol.yaml:15:52: ingest.future_allowance is a duration such as 30s, 10m or 1h, not '-1s'",
                 "patrol.yaml:16:19: retention.raw is a duration such as 30s, 10m or 1h, not '30'",
                 "patrol.yaml:17:18: engine.clock is one of wall, readings, not 'moon'",
-                "patrol.yaml:12:8: units: there is no file none.csv",
                 "patrol.yaml:13:8: areas: . is a folder, not a file",
+                "patrol.yaml:12:8: units: there is no file none.csv",
                 "devices.csv:4:1: this quote is never closed",
+                "devices.csv:4:1: 1 cells where the header has 3",
                 "devices.csv:2:10: lat is a number of degrees up to 90.0, not '200'",
                 "devices.csv:3:4: kind is one of noise, vehicle, bodycam",
-                "devices.csv:4:1: 1 cells where the header has 3",
                 "none.yaml:1:1: there is no such file or folder of rules",
                 "rules.yaml:2:75: severity is one of info, warning, critical, not 'loud'",
             ])
@@ -100,9 +131,9 @@ struct SettingsTests {
     /// Each key with a value unlike its default, and where it is seen.
     private static let values: [String: String] = [
         "PATROL_TIMEZONE": "Europe/Tallinn", "PATROL_TOPIC_ROOT": "city/v2", "PATROL_DEVICES": "devices.csv",
-        "PATROL_UNKNOWN_DEVICES": "register", "PATROL_UNITS": "empty", "PATROL_AREAS": "empty", "PATROL_SITES": "empty",
-        "PATROL_FENCES": "empty", "PATROL_RULES": "one.yaml,two.yaml", "PATROL_CALENDARS": "empty", "PATROL_PERMITS": "empty",
-        "PATROL_LIMITS": "empty", "PATROL_BACKFILL_ALLOWANCE": "1h", "PATROL_BROKER_URL": "mqtts://b:8883",
+        "PATROL_UNKNOWN_DEVICES": "register", "PATROL_UNITS": "units.csv", "PATROL_AREAS": "areas.geojson",
+        "PATROL_SITES": "sites.geojson", "PATROL_FENCES": "fences.geojson", "PATROL_RULES": "one.yaml,two.yaml",
+        "PATROL_CALENDARS": "one.ics,calendar.yaml", "PATROL_PERMITS": "permits.csv", "PATROL_LIMITS": "limits.yaml", "PATROL_BACKFILL_ALLOWANCE": "1h", "PATROL_BROKER_URL": "mqtts://b:8883",
         "PATROL_BROKER_CLIENT_ID": "p9", "PATROL_BROKER_KEEP_ALIVE": "30", "PATROL_BROKER_USERNAME": "u",
         "PATROL_BROKER_PASSWORD_FILE": "secret", "PATROL_BROKER_CA": "empty", "PATROL_BROKER_CERT": "empty",
         "PATROL_BROKER_KEY": "empty", "PATROL_STORE_PATH": "b.db", "PATROL_STORE_WAL_CAP_MB": "8", "PATROL_STORE_REJECT_ROWS": "5000",
@@ -115,6 +146,7 @@ struct SettingsTests {
         try folder.write("devices.csv", "id,kind\nm1,noise\n")
         try folder.write("empty", "")
         try folder.write("secret", "s3cret\n")
+        try folder.writeWorld()
         for name in ["one", "two"] {
             try folder.write(
                 name + ".yaml", "rules:\n  - { id: \(name), on: noise, condition: { metric: laeq, above: 70 }, severity: info }\n")
@@ -135,6 +167,12 @@ struct SettingsTests {
         #expect(settings.listenHost == "::1" && settings.listenPort == 9)
         #expect(settings.qos0WhenFull == .drop && settings.futureAllowanceMilliseconds == 5000)
         #expect(settings.retentionMilliseconds == nil && settings.clock == .readings)
+        let world = settings.world
+        #expect(world.zone.identifier == "Europe/Tallinn" && world.areas.areas.map(\.code) == ["330110", "330110012"])
+        #expect(world.sites.all.map(\.id) == ["s1"] && world.fences.all.map(\.id) == ["f1"])
+        #expect(world.calendars.map(\.id) == ["one", "exams"] && world.permits.all.map(\.site) == ["s1"])
+        #expect(world.limits["gb3096"] == nil && world.limits["own"]?.limit(zone: "2")?.nightDecibels == 50)
+        #expect(world.units.map(\.id) == ["u1"])
     }
 
     @Test func aWrongVariableIsToldByItsName() throws {
@@ -197,9 +235,10 @@ struct DevicesFileTests {
     private func problems(_ text: String) -> [String] { DevicesFile.parse(text, path: "d.csv").problems.map(\.description) }
 
     @Test func cellsAsSpreadsheetsWriteThem() {
-        let (devices, problems) = DevicesFile.parse(
+        let file = DevicesFile.parse(
             "\u{FEFF}id,kind,name\r\nm1,noise,\"工地, \"\"一\"\"号\"\r\nm2,bodycam,\r\n", path: "d.csv")
-        #expect(problems.isEmpty)
+        let devices = file.value
+        #expect(file.problems.isEmpty)
         #expect(devices.map(\.id) == ["m1", "m2"] && devices[0].name == "工地, \"一\"号" && devices[1].name == nil)
     }
 
