@@ -22,11 +22,12 @@ extension Engine {
     /// Writes the batch at hand in one transaction and commits it. On an error nothing is written, and the engine must
     /// be made afresh from the store: its state is ahead of it.
     /// - Parameters:
-    ///   - flushesMinutes: also the open minutes become visible.
+    ///   - flushesMinutes: also the open minutes become visible, and a part of the open buckets that are coarser.
+    ///   - isLast: all of them.
     ///   - now: the server's clock.
     ///   - delivered: what outlets have delivered since, by name.
     func commit(
-        flushesMinutes: Bool, now: Timestamp, delivered: [(outlet: String, sequence: Int64)] = []
+        flushesMinutes: Bool, isLast: Bool = false, now: Timestamp, delivered: [(outlet: String, sequence: Int64)] = []
     ) throws(StoreError) -> Committed {
         if let error = failure.error { throw error }
         var result = Committed()
@@ -34,8 +35,8 @@ extension Engine {
         for device in newDevices { try store.write(device: device, registeredAt: now) }
         try store.writeSegments(into: stored)
         try store.insertReadings()
-        try writeMinutes(includingNewest: flushesMinutes)
-        if flushesMinutes { state.minutesInput = state.input }
+        try writeRollups(all: flushesMinutes, isLast: isLast, input: state.input)
+        state.minutesInput = min(state.input, max(state.minutesInput, minutes.completeInput))
         try writeAlerts(into: &result)
         for reject in rejects { try store.write(reject: reject) }
         if !rejects.isEmpty { try store.capRejects(options.rejectRows) }
@@ -67,21 +68,6 @@ extension Engine {
         newDevices.removeAll(keepingCapacity: true)
         for batch in store.batches { batch.removeAll() }
         batchNumber &+= 1
-    }
-
-    private func writeMinutes(includingNewest: Bool) throws(StoreError) {
-        do {
-            try minutes.flush(includingNewest: includingNewest) { row in
-                try store.writeMinute(
-                    device: row.device, bucket: row.bucket, leq: row.leq, lmax: row.lmax, lmin: row.lmin, l5: row.l5,
-                    l10: row.l10, l50: row.l50, l90: row.l90, l95: row.l95, coverage: row.coverage,
-                    samples: row.samples)
-            }
-        } catch let error as StoreError {
-            throw error
-        } catch {
-            preconditionFailure("the store throws StoreError only: \(error)")
-        }
     }
 
     private func writeCounts() throws(StoreError) -> MessageCount {

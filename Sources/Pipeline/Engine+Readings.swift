@@ -38,7 +38,7 @@ extension Engine {
         unsafe advance(reading.pointee)
 
         // Rollups.
-        if kind == .noise { unsafe minutes.add(reading.pointee) }
+        if kind == .noise { unsafe minutes.add(reading.pointee, clock: state.clock) }
     }
 
     /// Moves the clock, marks backfill; a reason where the reading is refused for its time.

@@ -46,20 +46,18 @@ final class Engine {
         // The closure cannot throw: a failing read is kept and fails the batch.
         let failure = LoadFailure()
         self.failure = failure
-        minutes = NoiseMinutes { device, from, to, add in
-            do throws(StoreError) {
-                try stored.find(kind: .noise, device: device, from: from + -NoiseMinutes.widthMilliseconds, to: to) {
-                    add($0.reading)
-                }
-            } catch {
-                failure.error = error
-            }
-        }
+        let rollups = try RollupOptions.resolve(options.rollups, store)
+        minutes = Engine.makeMinutes(options, rollups, store, stored, flushedInput: state.minutesInput, failure)
         for batch in store.batches { batch.removeAll() }
         try restore()
+        try keep(rollups)
     }
 
-    final class LoadFailure { var error: StoreError? }
+    final class LoadFailure {
+        var error: StoreError?
+        /// Committed readings behind it are not there yet for the rollups: a rebuild has not come to them.
+        var loadLimit = Int64.max
+    }
 
     let failure: LoadFailure
 
@@ -108,11 +106,12 @@ final class Engine {
             unsafe table.entries[Int(number)].newestTs = state.newestTs
             unsafe table.entries[Int(number)].evaluated = Evaluated(ts: state.evaluatedTs, end: state.evaluatedEnd)
         }
-        var touched: Set<Minute> = []
+        try rebuildRollups()
+        var pending = PendingNoise()
         for kind in Kind.allCases {
             try store.readings(kind: kind, after: neededAfterInput) { input, reading in
                 if input > state.checkpointInput { advance(reading) }
-                if kind == .noise && input > state.minutesInput { touched.formUnion(Minute.touched(by: reading)) }
+                if kind == .noise && input > state.minutesInput { pending.note(input, reading, options.clock) }
             }
         }
         for number in 0..<table.count where table.devices[number].kind == .noise {
@@ -123,23 +122,9 @@ final class Engine {
                     device: UInt32(number), newest: last.bucketStart(widthMilliseconds: NoiseMinutes.widthMilliseconds))
             }
         }
-        for minute in touched { minutes.rebuild(device: minute.device, bucket: minute.bucket) }
+        try restoreRollups(pending)
         try restoreAlerts()
         if let error = failure.error { throw error }
-    }
-
-    private struct Minute: Hashable {
-        let device: UInt32
-        let bucket: Timestamp
-
-        static func touched(by reading: borrowing Reading) -> [Minute] {
-            let width = NoiseMinutes.widthMilliseconds
-            guard reading.periodMilliseconds <= UInt32(width) else { return [] }
-            let first = reading.ts.bucketStart(widthMilliseconds: width)
-            let device = reading.device
-            let one = Minute(device: device, bucket: first)
-            return reading.end > first + width ? [one, Minute(device: device, bucket: first + width)] : [one]
-        }
     }
 
     private func restoreAlerts() throws(StoreError) {

@@ -31,6 +31,11 @@ public struct EngineOptions: Sendable {
     /// bounded by it.
     public var checkpointReadings: Int64 = 262_144
 
+    /// What rollups are computed with; nil: as the store has it, or by default.
+    public var rollups: RollupOptions?
+    /// Memory that the buckets coarser than a minute may keep.
+    public var rollupBytes = 40 << 20
+
     /// Rows kept of `reject`, the newest: a broken gateway cannot fill the disk.
     public var rejectRows: Int64 = 1_000_000
 

@@ -64,6 +64,7 @@ public final class LivePipeline: Service {
         engine.backfillAllowanceMilliseconds = settings.backfillAllowanceMilliseconds
         engine.retentionMilliseconds = settings.retentionMilliseconds
         engine.rejectRows = settings.rejectRows
+        engine.rollups = RollupOptions(settings)
         unsafe processor = try Processor(
             store: store, options: Processor.Options(engine: engine), consumer: ring.makeConsumer(), signals: signals,
             inbox: inbox, status: status, logger: logger,

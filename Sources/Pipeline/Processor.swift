@@ -241,7 +241,7 @@ final class Processor {
         if signals.isDrained { engine.isCatchingUp = false }
         let end = next
         do throws(StoreError) {
-            try commitOnce(flushesMinutes: flushesMinutes || isFlushDue)
+            try commitOnce(flushesMinutes: flushesMinutes || isFlushDue || engine.isRollupFlushDue, isLast: flushesMinutes)
         } catch {
             try recover(from: start, to: end, after: error)
         }
@@ -249,10 +249,10 @@ final class Processor {
         sweeper.step(engine, monotonicNanoseconds: ServerClock.monotonicNanoseconds)
     }
 
-    private func commitOnce(flushesMinutes: Bool) throws(StoreError) {
+    private func commitOnce(flushesMinutes: Bool, isLast: Bool = false) throws(StoreError) {
         let began = ServerClock.monotonicNanoseconds
         let committed = try engine.commit(
-            flushesMinutes: flushesMinutes, now: ServerClock.now, delivered: inbox.takeDelivered())
+            flushesMinutes: flushesMinutes, isLast: isLast, now: ServerClock.now, delivered: inbox.takeDelivered())
         let ended = ServerClock.monotonicNanoseconds
         if flushesMinutes { flushedAt = ended }
         consumer.release(upTo: next)

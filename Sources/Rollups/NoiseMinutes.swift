@@ -1,6 +1,9 @@
 public import Telemetry
 
-/// The minutes of all noise meters, built as readings come, in any order.
+/// The minutes of all noise meters, built as readings come, in any order, and through them the coarser buckets.
+///
+/// Each meter has two series of everything: of its readings without a flag, and of those that carry one (rain, wind,
+/// calibration, fault), which are kept but are no evidence.
 ///
 /// A minute is in memory while its rows in the raw table are not all committed; the newest minute of each meter stays.
 /// A late reading for a minute that is not in memory loads that minute's readings again (`load`), so that a row is
@@ -11,95 +14,156 @@ public final class NoiseMinutes {
 
     @safe
     private struct Node {
-        var device: UInt32
+        var series: UInt32
         var next: Int32
         var bucket: Timestamp
         var count: Int32
         var capacity: Int32
-        var lmax: Double
-        var lmin: Double
+        /// Of the samples, how many the coarser buckets hold (the first ones), and how much these cover, in ms.
+        var merged: Int32
+        var covered: Int32
+        /// In thousandths of a dB(A).
+        var lmax: Int32
+        var lmin: Int32
+        /// The newest clock at which a late reading came since the last flush.
+        var late: Timestamp
         var isDirty: Bool
+        var isLeaving: Bool
         // Owned by this node; freed in deinit, reused through the free list.
         var samples: UnsafeMutablePointer<NoiseSample>
     }
 
     /// Calls back with each committed reading of a device that touches `from..<to`.
-    public typealias Load = (_ device: UInt32, _ from: Timestamp, _ to: Timestamp, (borrowing Reading) -> Void) -> Void
+    public typealias Load = (
+        _ device: UInt32, _ from: Timestamp, _ to: Timestamp, (_ input: Int64, borrowing Reading) -> Void
+    ) -> Void
 
+    public let buckets: NoiseBuckets
     private let load: Load
     private var nodes: [Node] = []
     private var freeNode: Int32 = -1
-    /// First of the device's nodes, newest bucket first.
-    private var headOfDevice: [Int32] = []
+    /// First of the series' nodes, newest bucket first.
+    private var headOfSeries: [Int32] = []
     private var dirty: [Int32] = []
-    /// The newest minute each device has ever had, in the store or in memory.
+    /// The newest minute each series has ever had, in the store or in memory.
     private var newestBucket: [Timestamp] = []
+    /// Every reading up to this input stands in a row of its minute and is merged into the coarser buckets.
+    var flushedInput: Int64
 
-    public init(load: @escaping Load) { self.load = load }
+    /// - Parameter flushedInput: every reading up to this input stands in all its rows.
+    public init(buckets: NoiseBuckets, flushedInput: Int64 = 0, load: @escaping Load) {
+        self.buckets = buckets
+        self.flushedInput = flushedInput
+        self.load = load
+    }
 
     deinit { for index in nodes.indices { unsafe nodes[index].samples.deallocate() } }
 
     /// Makes room for devices up to and including `device`; `newest` is the newest minute that the store may hold.
     public func reserve(device: UInt32, newest: Timestamp = .distantPast) {
-        while headOfDevice.count <= Int(device) {
-            headOfDevice.append(-1)
+        let series = Int(device) * 2
+        while headOfSeries.count <= series + 1 {
+            headOfSeries.append(-1)
             newestBucket.append(.distantPast)
         }
-        if newest > newestBucket[Int(device)] { newestBucket[Int(device)] = newest }
+        for series in series...series + 1 where newest > newestBucket[series] { newestBucket[series] = newest }
     }
 
-    /// Adds an accepted reading. One longer than a minute enters no minute; one that crosses a boundary is divided.
+    /// The series of a reading: the device's number twice, and 1 for what carries a flag.
     @inline(__always)
-    public func add(_ reading: borrowing Reading) {
-        guard reading.periodMilliseconds <= UInt32(NoiseMinutes.widthMilliseconds) else { return }
+    static func series(_ reading: borrowing Reading) -> UInt32 {
+        reading.device << 1 | (reading.bits & NoiseValue.flagBits != 0 ? 1 : 0)
+    }
+
+    /// Adds an accepted reading, at the engine's clock. It enters the buckets at least as long as its period; where it
+    /// crosses a boundary it is divided by duration.
+    @inline(__always)
+    public func add(_ reading: borrowing Reading, clock: Timestamp) {
+        let series = NoiseMinutes.series(reading)
+        guard reading.periodMilliseconds <= UInt32(NoiseMinutes.widthMilliseconds) else {
+            return addLong(reading, series: series, clock: clock)
+        }
         let bucket = reading.ts.bucketStart(widthMilliseconds: NoiseMinutes.widthMilliseconds)
-        add(reading, to: bucket)
-        if reading.end > bucket + NoiseMinutes.widthMilliseconds { add(reading, to: bucket + NoiseMinutes.widthMilliseconds) }
+        add(reading, series, to: bucket, clock)
+        if reading.end > bucket + NoiseMinutes.widthMilliseconds {
+            add(reading, series, to: bucket + NoiseMinutes.widthMilliseconds, clock)
+        }
     }
 
     @inline(__always)
-    private func add(_ reading: borrowing Reading, to bucket: Timestamp) {
-        let device = Int(reading.device)
-        var slot = headOfDevice[device]
-        if slot < 0 || nodes[Int(slot)].bucket != bucket { slot = open(device: reading.device, bucket: bucket) }
+    private func add(_ reading: borrowing Reading, _ series: UInt32, to bucket: Timestamp, _ clock: Timestamp) {
+        var slot = headOfSeries[Int(series)]
+        if slot < 0 || nodes[Int(slot)].bucket != bucket { slot = open(series, bucket) }
         append(reading, to: slot)
+        if reading.isBackfill && clock > nodes[Int(slot)].late { nodes[Int(slot)].late = clock }
+        markDirty(slot)
+    }
+
+    @inline(__always)
+    private func markDirty(_ slot: Int32) {
         if !nodes[Int(slot)].isDirty {
             nodes[Int(slot)].isDirty = true
             dirty.append(slot)
         }
     }
 
+    /// A reading longer than a minute enters the coarser buckets directly.
+    /// - Parameter input: at a start its number, so that rows which hold it already are passed over.
+    @inline(never)
+    func addLong(_ reading: borrowing Reading, series: UInt32, clock: Timestamp, input: Int64 = .max) {
+        buckets.addLong(reading, series: series, clock: clock, input: input, since: flushedInput) { spans in
+            var sum: Int64 = 0
+            for span in spans.spans {
+                var minute = span.start.bucketStart(widthMilliseconds: NoiseMinutes.widthMilliseconds)
+                while minute < span.end, minute <= newestBucket[Int(series)] {
+                    let slot = open(series, minute)
+                    sum += self.spans(slot, count: nodes[Int(slot)].merged).overlap(with: spans)
+                    if headOfSeries[Int(series)] != slot { leave(slot) }
+                    minute = minute + NoiseMinutes.widthMilliseconds
+                }
+            }
+            return sum
+        }
+    }
+
+    /// What the first `count` samples of a minute cover.
+    func spans(_ slot: Int32, count: Int32) -> TimeSpans {
+        var result = TimeSpans()
+        let bucket = nodes[Int(slot)].bucket
+        for index in 0..<Int(count) {
+            let sample = unsafe nodes[Int(slot)].samples[index]
+            let start = bucket + Int64(sample.startMilliseconds)
+            result.insert(start, start + Int64(sample.durationMilliseconds))
+        }
+        return result
+    }
+
     /// Finds or makes the node of a minute, with the readings that the store already holds of it.
     @inline(never)
-    private func open(device: UInt32, bucket: Timestamp) -> Int32 {
+    private func open(_ series: UInt32, _ bucket: Timestamp) -> Int32 {
         var previous: Int32 = -1
-        var slot = headOfDevice[Int(device)]
+        var slot = headOfSeries[Int(series)]
         while slot >= 0 && nodes[Int(slot)].bucket > bucket {
             previous = slot
             slot = nodes[Int(slot)].next
         }
         if slot >= 0 && nodes[Int(slot)].bucket == bucket { return slot }
-        let fresh = takeNode(device: device, bucket: bucket, next: slot)
-        if previous < 0 { headOfDevice[Int(device)] = fresh } else { nodes[Int(previous)].next = fresh }
-        if bucket <= newestBucket[Int(device)] {
-            load(device, bucket, bucket + NoiseMinutes.widthMilliseconds) { append($0, to: fresh) }
+        let fresh = takeNode(series, bucket, next: slot)
+        if previous < 0 { headOfSeries[Int(series)] = fresh } else { nodes[Int(previous)].next = fresh }
+        if bucket <= newestBucket[Int(series)] {
+            load(series >> 1, bucket, bucket + NoiseMinutes.widthMilliseconds) { _, reading in
+                if NoiseMinutes.series(reading) == series { append(reading, to: fresh) }
+            }
+            // A minute leaves memory when it is merged: what the store holds of it, the coarser buckets hold.
+            nodes[Int(fresh)].merged = nodes[Int(fresh)].count
+            nodes[Int(fresh)].covered = Int32(spans(fresh, count: nodes[Int(fresh)].count).milliseconds)
         } else {
-            newestBucket[Int(device)] = bucket
+            newestBucket[Int(series)] = bucket
         }
         return fresh
     }
 
-    /// Rebuilds a minute from the store, so that the next flush writes it. For the start after a kill.
-    public func rebuild(device: UInt32, bucket: Timestamp) {
-        reserve(device: device, newest: bucket)
-        let slot = open(device: device, bucket: bucket)
-        if nodes[Int(slot)].count > 0 && !nodes[Int(slot)].isDirty {
-            nodes[Int(slot)].isDirty = true
-            dirty.append(slot)
-        }
-    }
-
-    private func takeNode(device: UInt32, bucket: Timestamp, next: Int32) -> Int32 {
+    private func takeNode(_ series: UInt32, _ bucket: Timestamp, next: Int32) -> Int32 {
         let slot: Int32
         if freeNode >= 0 {
             slot = freeNode
@@ -109,35 +173,47 @@ public final class NoiseMinutes {
             let samples = UnsafeMutablePointer<NoiseSample>.allocate(capacity: 64)
             unsafe nodes.append(
                 Node(
-                    device: 0, next: -1, bucket: bucket, count: 0, capacity: 64, lmax: 0, lmin: 0, isDirty: false,
-                    samples: samples))
+                    series: 0, next: -1, bucket: bucket, count: 0, capacity: 64, merged: 0, covered: 0, lmax: 0, lmin: 0,
+                    late: .distantPast, isDirty: false, isLeaving: false, samples: samples))
         }
-        nodes[Int(slot)].device = device
+        nodes[Int(slot)].series = series
         nodes[Int(slot)].next = next
         nodes[Int(slot)].bucket = bucket
         nodes[Int(slot)].count = 0
-        nodes[Int(slot)].lmax = -.infinity
-        nodes[Int(slot)].lmin = .infinity
+        nodes[Int(slot)].merged = 0
+        nodes[Int(slot)].covered = 0
+        nodes[Int(slot)].lmax = .min
+        nodes[Int(slot)].lmin = .max
+        nodes[Int(slot)].late = .distantPast
         nodes[Int(slot)].isDirty = false
+        nodes[Int(slot)].isLeaving = false
         return slot
     }
 
     /// The part of a reading that lies in the node's minute; a reading that does not touch it is passed over.
     @inline(__always)
     private func append(_ reading: borrowing Reading, to slot: Int32) {
+        guard reading.periodMilliseconds <= UInt32(NoiseMinutes.widthMilliseconds) else { return }
+        let level = NoiseMath.millidecibels(reading.values[NoiseValue.laeq])
+        append(
+            reading.ts, reading.end, level: level, lmax: reading.value(NoiseValue.lmax).map(NoiseMath.millidecibels) ?? level,
+            lmin: reading.value(NoiseValue.lmin).map(NoiseMath.millidecibels) ?? level, to: slot)
+    }
+
+    @inline(__always)
+    func append(_ ts: Timestamp, _ end: Timestamp, level: Int32, lmax: Int32, lmin: Int32, to slot: Int32) {
         let bucket = nodes[Int(slot)].bucket
-        let start = max(0, reading.ts - bucket)
-        let end = min(NoiseMinutes.widthMilliseconds, reading.end - bucket)
-        guard end > start, reading.periodMilliseconds <= UInt32(NoiseMinutes.widthMilliseconds) else { return }
+        let first = max(0, ts - bucket)
+        let last = min(NoiseMinutes.widthMilliseconds, end - bucket)
+        guard last > first else { return }
         if nodes[Int(slot)].count == nodes[Int(slot)].capacity { grow(slot) }
-        let level = reading.values[NoiseValue.laeq]
         let count = nodes[Int(slot)].count
         unsafe nodes[Int(slot)].samples[Int(count)] = NoiseSample(
-            startMilliseconds: UInt16(start), durationMilliseconds: UInt16(end - start),
-            levelMillidecibels: Int32((level * 1000).rounded()))
+            startMilliseconds: UInt16(first), durationMilliseconds: UInt16(last - first), levelMillidecibels: level,
+            isContinuing: ts < bucket)
         nodes[Int(slot)].count = count + 1
-        nodes[Int(slot)].lmax = max(nodes[Int(slot)].lmax, reading.value(NoiseValue.lmax) ?? level)
-        nodes[Int(slot)].lmin = min(nodes[Int(slot)].lmin, reading.value(NoiseValue.lmin) ?? level)
+        nodes[Int(slot)].lmax = max(nodes[Int(slot)].lmax, lmax)
+        nodes[Int(slot)].lmin = min(nodes[Int(slot)].lmin, lmin)
     }
 
     private func grow(_ slot: Int32) {
@@ -150,39 +226,87 @@ public final class NoiseMinutes {
     }
 
     /// Whether a flush of everything would write a row.
-    public var hasUnflushed: Bool { !dirty.isEmpty }
+    public var hasUnflushed: Bool { !dirty.isEmpty || buckets.dirtyCount > 0 }
 
-    /// Hands over the rows that changed: minutes that a newer one has followed, and with `includingNewest` the open
-    /// ones too. What is handed over is clean; minutes other than the newest leave memory at ``committed()``.
-    public func flush(includingNewest: Bool, _ take: (NoiseMinuteRow) throws -> Void) rethrows {
+    /// Every reading up to this input stands in all its rows, when what is flushed now is committed.
+    public var completeInput: Int64 { min(flushedInput, buckets.oldestDirtyInput ?? .max) }
+
+    /// Hands over the minutes that changed: those that a newer one has followed, and with `includingNewest` the open
+    /// ones too, whose gain goes to the coarser buckets. What is handed over is clean; minutes other than the newest leave
+    /// memory at ``committed()``.
+    /// - Parameter input: number of the last reading added.
+    public func flush(includingNewest: Bool, input: Int64, _ take: (NoiseRow) throws -> Void) rethrows {
         var kept = 0
         for position in dirty.indices {
             let slot = dirty[position]
-            let isNewest = headOfDevice[Int(nodes[Int(slot)].device)] == slot
+            let isNewest = headOfSeries[Int(nodes[Int(slot)].series)] == slot
             if isNewest && !includingNewest {
                 dirty[kept] = slot
                 kept += 1
                 continue
             }
-            let samples = unsafe UnsafeMutableBufferPointer(
-                start: nodes[Int(slot)].samples, count: Int(nodes[Int(slot)].count))
-            try take(
-                unsafe NoiseMinuteRow.compute(
-                    device: nodes[Int(slot)].device, bucket: nodes[Int(slot)].bucket, samples: samples,
-                    lmax: nodes[Int(slot)].lmax, lmin: nodes[Int(slot)].lmin))
-            nodes[Int(slot)].isDirty = false
-            if !isNewest { leaving.append(slot) }
+            let row = flush(slot)
+            if row.bucket >= buckets.firstBucket { try take(row) }
+            if !isNewest { leave(slot) }
         }
         dirty.removeLast(dirty.count - kept)
+        if includingNewest { flushedInput = input }
+    }
+
+    /// Merges a minute's gain upward and computes its row.
+    private func flush(_ slot: Int32) -> NoiseRow {
+        let series = nodes[Int(slot)].series
+        let bucket = nodes[Int(slot)].bucket
+        let merged = Int(nodes[Int(slot)].merged)
+        let samples = unsafe UnsafeMutableBufferPointer(start: nodes[Int(slot)].samples, count: Int(nodes[Int(slot)].count))
+        var row = NoiseRow(series: series, bucket: bucket)
+        row.lmaxMillidecibels = nodes[Int(slot)].lmax
+        row.lminMillidecibels = nodes[Int(slot)].lmin
+        let late = nodes[Int(slot)].late
+        if late >= bucket + NoiseMinutes.widthMilliseconds + buckets.allowanceMilliseconds { row.revised = late }
+        let targets = buckets.targets(series, bucket)
+        var before = TimeSpans()
+        var after = TimeSpans()
+        if buckets.needsSpans(targets) {
+            before = spans(slot, count: nodes[Int(slot)].merged)
+            after = spans(slot, count: nodes[Int(slot)].count)
+        }
+        var delta = NoiseDelta()
+        for index in merged..<samples.count {
+            let sample = unsafe samples[index]
+            let duration = Int64(sample.durationMilliseconds)
+            delta.energy &+= NoiseMath.units(millidecibels: sample.levelMillidecibels) &* UInt128(duration)
+            delta.total += duration
+            if sample.isContinuing { delta.continuing += 1 } else { delta.beginning += 1 }
+            buckets.collect(millidecibels: sample.levelMillidecibels, milliseconds: UInt64(duration))
+        }
+        unsafe row.compute(samples)
+        delta.lmax = row.lmaxMillidecibels
+        delta.lmin = row.lminMillidecibels
+        delta.coveredGain = row.coveredMilliseconds - Int64(nodes[Int(slot)].covered)
+        delta.late = late
+        buckets.merge(delta, minute: bucket, into: targets, since: flushedInput, before: before, after: after)
+        nodes[Int(slot)].merged = Int32(samples.count)
+        nodes[Int(slot)].covered = Int32(row.coveredMilliseconds)
+        nodes[Int(slot)].late = .distantPast
+        nodes[Int(slot)].isDirty = false
+        return row
     }
 
     private var leaving: [Int32] = []
 
+    private func leave(_ slot: Int32) {
+        if !nodes[Int(slot)].isLeaving {
+            nodes[Int(slot)].isLeaving = true
+            leaving.append(slot)
+        }
+    }
+
     /// The transaction that holds everything flushed and every reading added is committed.
     public func committed() {
         for slot in leaving {
-            let device = Int(nodes[Int(slot)].device)
-            var previous = headOfDevice[device]
+            let series = Int(nodes[Int(slot)].series)
+            var previous = headOfSeries[series]
             while previous >= 0 && nodes[Int(previous)].next != slot { previous = nodes[Int(previous)].next }
             if previous >= 0 { nodes[Int(previous)].next = nodes[Int(slot)].next }
             if nodes[Int(slot)].capacity > 64 { shrink(slot) }
@@ -190,11 +314,33 @@ public final class NoiseMinutes {
             freeNode = slot
         }
         leaving.removeAll(keepingCapacity: true)
+        buckets.committed()
     }
 
     private func shrink(_ slot: Int32) {
         unsafe nodes[Int(slot)].samples.deallocate()
         unsafe nodes[Int(slot)].samples = .allocate(capacity: 64)
         nodes[Int(slot)].capacity = 64
+    }
+
+    // MARK: Start (NoiseMinutes+Restore.swift)
+
+    /// A node for a minute that is not in memory, empty.
+    func insert(_ series: UInt32, _ bucket: Timestamp) -> Int32 {
+        var previous: Int32 = -1
+        var next = headOfSeries[Int(series)]
+        while next >= 0 && nodes[Int(next)].bucket > bucket { (previous, next) = (next, nodes[Int(next)].next) }
+        precondition(next < 0 || nodes[Int(next)].bucket < bucket, "a minute is restored once")
+        let slot = takeNode(series, bucket, next: next)
+        if previous < 0 { headOfSeries[Int(series)] = slot } else { nodes[Int(previous)].next = slot }
+        return slot
+    }
+
+    /// All samples of a restored node are merged now; its row is to be written.
+    func finishRestore(_ slot: Int32, late: Timestamp) {
+        nodes[Int(slot)].merged = nodes[Int(slot)].count
+        nodes[Int(slot)].covered = Int32(spans(slot, count: nodes[Int(slot)].count).milliseconds)
+        nodes[Int(slot)].late = late
+        markDirty(slot)
     }
 }

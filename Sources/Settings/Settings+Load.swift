@@ -15,6 +15,7 @@ extension Settings {
         ("http", ["listen"]),
         ("ingest", ["qos0_when_full", "future_allowance"]),
         ("retention", ["raw"]),
+        ("rollups", rollupKeys),
         ("engine", ["clock"]),
     ]
     /// A secret: from the environment or a file, never in the settings.
@@ -102,6 +103,7 @@ struct SettingsLoader {
         if let raw = member("retention", "raw") {
             settings.retentionMilliseconds = raw.string == "off" ? nil : reader.duration(raw, "retention.raw")
         }
+        rollups(members["rollups"] ?? [:], &settings)
         let clock = reader.choice(member("engine", "clock"), "engine.clock", Settings.Clock.allCases.map(\.rawValue))
         settings.clock = clock.flatMap(Settings.Clock.init) ?? settings.clock
         if let policy = reader.choice(outside["unknown_devices"], "unknown_devices", ["register", "reject"]) {

@@ -40,6 +40,7 @@ public struct Settings: Sendable {
     /// Nil keeps readings of any age.
     public var retentionMilliseconds: Int64? = 30 * 86_400_000
     public var clock = Clock.wall
+    public var rollups = Rollups()
 
     public init(storePath: String) { self.storePath = storePath }
 }

@@ -19,7 +19,7 @@ public struct EngineState: Sendable, Equatable {
     public var input: Int64
     /// Every row of `device_page` is as of this input.
     public var checkpointInput: Int64
-    /// Every minute touched up to this input stands in `noise_1m`.
+    /// Every reading up to this input stands in all rows of the rollups.
     public var minutesInput: Int64
 }
 

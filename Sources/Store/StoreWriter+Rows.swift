@@ -58,27 +58,6 @@ extension StoreWriter {
         try statements.rejectCap.run()
     }
 
-    /// A row of `noise_1m`: levels in dB(A), in the table's order `leq, lmax, lmin, l5, l10, l50, l90, l95`.
-    public func writeMinute(
-        device: UInt32, bucket: Timestamp, leq: Double, lmax: Double, lmin: Double, l5: Double, l10: Double,
-        l50: Double, l90: Double, l95: Double, coverage: Double, samples: Int
-    ) throws(StoreError) {
-        let insert = statements.minute
-        insert.bind(1, bucket.milliseconds)
-        insert.bind(2, Int64(device))
-        insert.bind(3, leq)
-        insert.bind(4, lmax)
-        insert.bind(5, lmin)
-        insert.bind(6, l5)
-        insert.bind(7, l10)
-        insert.bind(8, l50)
-        insert.bind(9, l90)
-        insert.bind(10, l95)
-        insert.bind(11, coverage)
-        insert.bind(12, Int64(samples))
-        try insert.run()
-    }
-
     public func write(alert row: Alert) throws(StoreError) {
         let insert = statements.alert
         insert.bind(1, row.id)

@@ -14,6 +14,7 @@ public final class StoreWriter {
     public let batches: [BatchTable]
     private let inserts: [Statement]
     let statements: WriterStatements
+    let rollups: RollupStatements
     /// Off the commit path: moves the write-ahead log into the database.
     public let checkpointer: Checkpointer
 
@@ -38,6 +39,7 @@ public final class StoreWriter {
         for kind in Kind.allCases { made.append(try connection.prepare(RawLayout(kind).insertSQL)) }
         inserts = made
         statements = try WriterStatements(connection)
+        rollups = try RollupStatements(connection)
         checkpointer = Checkpointer(path: path, capBytes: walCapBytes)
     }
 

@@ -7,6 +7,8 @@ public final class StoredReadings {
     /// A row read back.
     public struct Stored {
         public var reading: Reading
+        /// Its number.
+        public var input: Int64
         public var officer: String
         public var boot: String
     }
@@ -98,7 +100,7 @@ enum RawRow {
         reading.received = reading.ts + row.integer(3)
         if !row.isNull(4) { reading.seq = row.integer(4) }
         reading.isBackfill = small & 16 != 0
-        var stored = StoredReadings.Stored(reading: reading, officer: "", boot: "")
+        var stored = StoredReadings.Stored(reading: reading, input: row.integer(0), officer: "", boot: "")
         if kind == .noise { decodeNoise(&stored.reading, row, small) } else { decodeFields(&stored, kind, row) }
         return stored
     }

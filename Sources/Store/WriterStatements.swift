@@ -8,7 +8,6 @@ struct WriterStatements {
     let count: Statement
     let reject: Statement
     let rejectCap: Statement
-    let minute: Statement
     let alert: Statement
     let alertDelete: Statement
     let alertEvent: Statement
@@ -38,7 +37,6 @@ struct WriterStatements {
             """)
         reject = try connection.prepare("INSERT INTO reject VALUES (?,?,?,?,?,?,?)")
         rejectCap = try connection.prepare("DELETE FROM reject WHERE rowid <= (SELECT max(rowid) FROM reject) - ?")
-        minute = try connection.prepare("INSERT OR REPLACE INTO noise_minute VALUES (?,?,?,?,?,?,?,?,?,?,?,?)")
         alert = try connection.prepare("INSERT OR REPLACE INTO alert VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?)")
         alertDelete = try connection.prepare("DELETE FROM alert WHERE id = ? AND state = 'pending'")
         alertEvent = try connection.prepare(

@@ -135,7 +135,9 @@ final class Rig {
     /// Everything that a restart or another cut into batches must not change.
     func everything() throws -> [String] {
         try lines("SELECT device, ts, seq, laeq FROM noise ORDER BY input")
-            + lines("SELECT * FROM noise_1m ORDER BY bucket, device")
+            + ["noise_1m", "noise_10m", "noise_20m", "noise_1h", "noise_1d"].flatMap {
+                try lines("SELECT * FROM \($0) ORDER BY bucket, device, flagged")
+            }
             + lines("SELECT id, state, started_at, fired_at, resolved_at, value FROM alert ORDER BY id")
             + lines("SELECT seq, alert_id, state, at, value, clock FROM alert_event ORDER BY seq")
             + lines("SELECT * FROM task ORDER BY id")

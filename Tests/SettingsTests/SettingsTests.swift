@@ -139,6 +139,9 @@ struct SettingsTests {
         "PATROL_BROKER_KEY": "empty", "PATROL_STORE_PATH": "b.db", "PATROL_STORE_WAL_CAP_MB": "8", "PATROL_STORE_REJECT_ROWS": "5000",
         "PATROL_HTTP_LISTEN": "[::1]:9", "PATROL_INGEST_QOS0_WHEN_FULL": "drop", "PATROL_INGEST_FUTURE_ALLOWANCE": "5s",
         "PATROL_RETENTION_RAW": "off", "PATROL_ENGINE_CLOCK": "readings",
+        "PATROL_ROLLUPS_MIN_COVERAGE": "0.5", "PATROL_ROLLUPS_DAY_STARTS": "07:30", "PATROL_ROLLUPS_NIGHT_STARTS": "23:00",
+        "PATROL_ROLLUPS_LDEN_DAY_STARTS": "06:00", "PATROL_ROLLUPS_LDEN_EVENING_STARTS": "18:00",
+        "PATROL_ROLLUPS_LDEN_NIGHT_STARTS": "24:00",
     ]
 
     @Test func everyKeyCanBeSetByTheEnvironment() throws {
@@ -173,6 +176,22 @@ struct SettingsTests {
         #expect(world.calendars.map(\.id) == ["one", "exams"] && world.permits.all.map(\.site) == ["s1"])
         #expect(world.limits["gb3096"] == nil && world.limits["own"]?.limit(zone: "2")?.nightDecibels == 50)
         #expect(world.units.map(\.id) == ["u1"])
+        #expect(settings.rollups.minimumCoverage == 0.5 && settings.rollups.dayStarts == 27_000_000)
+        #expect(settings.rollups.nightStarts == 82_800_000 && settings.rollups.ldenNightStarts == 86_400_000)
+    }
+
+    @Test func timesOfDayAreInOrder() throws {
+        let folder = try Folder()
+        let problems = try folder.problems(
+            smallest + "rollups: { min_coverage: 80, day_starts: 6, night_starts: \"05:00\", lden_day_starts: \"20:00\" }\n")
+        #expect(problems.allSatisfy { $0.hasPrefix("patrol.yaml:3:") })
+        #expect(
+            problems.map { $0.split(separator: " ", maxSplits: 1)[1] } == [
+                "rollups.min_coverage is a part from 0 to 1, for example 0.75, not '80'",
+                "rollups.day_starts is a time of day such as 06:00, not '6'",
+                "rollups.day_starts must lie before night_starts",
+                "rollups: lden_day_starts, lden_evening_starts and lden_night_starts follow one another",
+            ])
     }
 
     @Test func aWrongVariableIsToldByItsName() throws {

@@ -19,10 +19,10 @@ private struct Source {
             (columns, from, keys) = ("r.*", "\(kind.name) r", ["r.input"])
             (time, device) = ("r.ts", "r.device = ?")
         case .minutes:
-            columns = "d.id AS device, m.bucket, leq, lmax, lmin, l5, l10, l50, l90, l95, coverage, samples"
+            columns = RollupLayout.minute.viewColumns
             // CROSS JOIN keeps SQLite from walking the devices first: the order is the minutes' own key.
-            (from, keys) = ("noise_minute m CROSS JOIN device d ON d.number = m.device", ["m.bucket", "m.device"])
-            (time, device) = ("m.bucket", "m.device IN (SELECT number FROM device WHERE id = ?)")
+            (from, keys) = ("noise_minute r CROSS JOIN device d ON d.number = r.device", ["r.bucket", "r.device * 2 + r.flagged"])
+            (time, device) = ("r.bucket", "r.device IN (SELECT number FROM device WHERE id = ?)")
         case .alerts:
             columns = """
                 a.id, a.rule, a.device, a.site, a.area, a.severity, a.state, a.started_at, a.fired_at, a.resolved_at, a.value, \

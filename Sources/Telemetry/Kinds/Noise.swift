@@ -20,6 +20,8 @@ extension KindDescription {
 /// Where a noise reading keeps its values in `Reading.values`.
 public enum NoiseValue {
     public static let laeq = 0, lmax = 1, lmin = 2, l10 = 3, l50 = 4, l90 = 5, battery = 6
+    /// Bits of `Reading.bits` that are flags: a reading with one of them is kept, but is no evidence.
+    public static let flagBits: UInt16 = 0b1111
     /// Beyond these a level cannot be a sound in air at a meter: below is under any microphone's own noise, above is
     /// over the 194 dB at which a wave in air has no trough left.
     public static let levelRange: ClosedRange<Double> = -20...200

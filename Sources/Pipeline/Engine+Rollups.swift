@@ -1,0 +1,173 @@
+import Rollups
+import Store
+import Telemetry
+
+extension Engine {
+    /// The rollups on a store. Closures cannot throw: a failing read is kept and fails the batch.
+    static func makeMinutes(
+        _ options: EngineOptions, _ rollups: RollupOptions, _ store: StoreWriter, _ stored: StoredReadings,
+        flushedInput: Int64, _ failure: LoadFailure
+    ) -> NoiseMinutes {
+        let buckets = NoiseBuckets(
+            zone: rollups.zone, boundaries: rollups.boundaries, budgetBytes: options.rollupBytes,
+            allowanceMilliseconds: options.backfillAllowanceMilliseconds,
+            load: { device, isFlagged, span, bucket in
+                do throws(StoreError) {
+                    let record = try store.noiseState(
+                        span: Int(span.rawValue), device: device, isFlagged: isFlagged, bucket: bucket)
+                    return record.map {
+                        StoredNoiseBucket(
+                            samples: $0.samples, lmaxMillidecibels: Int32(truncatingIfNeeded: $0.lmax),
+                            lminMillidecibels: Int32(truncatingIfNeeded: $0.lmin), revised: $0.revised, input: $0.input,
+                            state: $0.state)
+                    }
+                } catch {
+                    failure.error = error
+                    return nil
+                }
+            },
+            damaged: { device, span, bucket in
+                failure.error = StoreError(
+                    .damaged, path: store.path,
+                    detail: "the \(span) of device \(device) from \(bucket.rfc3339()) in the noise tables cannot be read")
+            })
+        return NoiseMinutes(buckets: buckets, flushedInput: flushedInput) { device, from, to, add in
+            do throws(StoreError) {
+                try stored.find(kind: .noise, device: device, from: from + -NoiseMinutes.widthMilliseconds, to: to) {
+                    if $0.input <= failure.loadLimit { add($0.input, $0.reading) }
+                }
+            } catch {
+                failure.error = error
+            }
+        }
+    }
+
+    /// Writes the minutes that are over, and with `all` the open ones and the coarser buckets that have waited longest.
+    /// - Parameter isLast: nothing is left out.
+    func writeRollups(all: Bool, isLast: Bool, input: Int64) throws(StoreError) {
+        do {
+            try minutes.flush(includingNewest: all, input: input) { row in
+                try store.write(noiseMinute: NoiseRecord(row))
+            }
+            if all {
+                let buckets = minutes.buckets
+                // A row waits for at most three flushes; memory beyond its budget waits for none.
+                let limit = isLast || buckets.isOverBudget ? Int.max : max(256, buckets.dirtyCount / 2)
+                try buckets.write(upTo: limit, input: input) { bucket, bytes in
+                    try store.write(
+                        noise: NoiseRecord(bucket.row), span: Int(bucket.span.rawValue), input: bucket.input, state: bytes,
+                        day: bucket.day.map { day in
+                            (bucket.milliseconds,
+                             [day.ld, day.ln, day.ldn, day.lden, day.ldCoverage, day.lnCoverage, day.ldenCoverage])
+                        })
+                }
+            }
+        } catch let error as StoreError {
+            throw error
+        } catch {
+            preconditionFailure("the store throws StoreError only: \(error)")
+        }
+        if let error = failure.error { throw error }
+    }
+
+    /// Remembers in the store what its rows are computed with.
+    func keep(_ rollups: RollupOptions) throws(StoreError) {
+        guard try store.rollupSetting() != rollups.setting else { return }
+        try store.begin()
+        try store.write(rollupSetting: rollups.setting)
+        try store.commit()
+    }
+
+    /// Memory is short: rows should be written now.
+    var isRollupFlushDue: Bool { minutes.buckets.isOverBudget }
+
+    // MARK: Start
+
+    /// What a start finds behind the last complete input.
+    struct PendingNoise {
+        var minutes: Set<Minute> = []
+        var long: [(input: Int64, reading: Reading, clock: Timestamp)] = []
+        /// The clock as the readings moved it (exact where it is the moment of arrival).
+        var clock = Timestamp.distantPast
+        var clocks: [Int64: Timestamp] = [:]
+
+        struct Minute: Hashable {
+            let device: UInt32
+            let bucket: Timestamp
+        }
+
+        mutating func note(_ input: Int64, _ reading: borrowing Reading, _ kind: EngineOptions.Clock) {
+            clock.follow(reading, kind)
+            let width = NoiseMinutes.widthMilliseconds
+            if reading.periodMilliseconds > UInt32(width) { return long.append((input, copy reading, clock)) }
+            if reading.isBackfill { clocks[input] = clock }
+            let first = reading.ts.bucketStart(widthMilliseconds: width)
+            minutes.insert(Minute(device: reading.device, bucket: first))
+            if reading.end > first + width { minutes.insert(Minute(device: reading.device, bucket: first + width)) }
+        }
+    }
+
+    /// Rebuilds what is not in its rows yet.
+    func restoreRollups(_ pending: PendingNoise) throws(StoreError) {
+        let width = NoiseMinutes.widthMilliseconds
+        let buckets = Set(pending.minutes.map(\.bucket)).sorted()
+        var found: [PendingNoise.Minute: [RestoredNoise]] = [:]
+        try store.readings(
+            kind: .noise,
+            inParts: { from, to in
+                let earliest = from + -width
+                let index = buckets.partition { $0 > earliest }
+                return index < buckets.count && buckets[index] <= to + width
+            },
+            { input, reading in
+                guard reading.periodMilliseconds <= UInt32(width) else { return }
+                let first = reading.ts.bucketStart(widthMilliseconds: width)
+                for bucket in [first, first + width] where reading.end > bucket {
+                    let minute = PendingNoise.Minute(device: reading.device, bucket: bucket)
+                    guard pending.minutes.contains(minute) else { continue }
+                    found[minute, default: []].append(
+                        RestoredNoise(reading, input: input, clock: pending.clocks[input] ?? .distantPast))
+                }
+            })
+        for (minute, readings) in found {
+            minutes.restore(device: minute.device, bucket: minute.bucket, readings: readings)
+        }
+        for (input, reading, clock) in pending.long { minutes.restore(long: reading, input: input, clock: clock) }
+    }
+}
+
+extension Timestamp {
+    /// Moves the engine's clock as a reading that is read back did when it came.
+    mutating func follow(_ reading: borrowing Reading, _ kind: EngineOptions.Clock) {
+        switch kind {
+        case .wall: self = reading.received
+        case .recorded: self = max(self, reading.received)
+        case .readings: self = max(self, reading.ts)
+        }
+    }
+}
+
+extension NoiseRecord {
+    fileprivate init(_ row: NoiseRow) {
+        let isEmpty = row.samples == 0
+        self.init(
+            bucket: row.bucket, device: row.device, isFlagged: row.isFlagged,
+            leq: isEmpty ? nil : Int64((row.leq * 1000).rounded()), lmax: isEmpty ? nil : Int64(row.lmaxMillidecibels),
+            lmin: isEmpty ? nil : Int64(row.lminMillidecibels),
+            percentiles: [
+                row.percentiles.l5, row.percentiles.l10, row.percentiles.l50, row.percentiles.l90, row.percentiles.l95,
+            ], coveredMilliseconds: row.coveredMilliseconds, samples: row.samples, revised: row.revised)
+    }
+}
+
+extension Array {
+    /// Index of the first element of a sorted array for which `isBehind` holds.
+    fileprivate func partition(_ isBehind: (Element) -> Bool) -> Int {
+        var (low, high) = (0, count)
+        while low < high {
+            let middle = (low + high) / 2
+            if isBehind(self[middle]) { high = middle } else { low = middle + 1 }
+        }
+        return low
+    }
+}
