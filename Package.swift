@@ -80,7 +80,7 @@ let package = Package(
         .testTarget(
             name: "PipelineTests",
             dependencies: [
-                "Pipeline", "Store", "Rules", "Ring", "Telemetry", .product(name: "GRDB", package: "GRDB.swift"),
+                "Pipeline", "Settings", "Store", "Rules", "Ring", "Telemetry", .product(name: "GRDB", package: "GRDB.swift"),
                 .product(name: "Logging", package: "swift-log"),
             ]),
         .testTarget(

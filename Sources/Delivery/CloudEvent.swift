@@ -5,7 +5,8 @@ public import Telemetry
 public enum CloudEvent {
     /// A transition of an alert.
     public static func alert(
-        _ alert: Alert, titleEnglish: String, titleChinese: String, unit: String, source: String
+        _ alert: Alert, titleEnglish: String, titleChinese: String, unit: String, source: String,
+        step: String? = nil
     ) -> String {
         let at = alert.resolvedAt ?? alert.firedAt ?? alert.startedAt
         var data = JSONObject()
@@ -23,8 +24,9 @@ public enum CloudEvent {
         if let time = alert.resolvedAt { data.add("resolved_at", raw: "\(time.milliseconds)") }
         data.add("value", raw: "\(alert.value)")
         data.add("unit", unit)
+        let type = step.flatMap { $0.split(separator: "-").first.map(String.init) } ?? alert.state
         return event(
-            id: "\(alert.id)-\(alert.state)", type: "patrol.alert.\(alert.state)", subject: alert.id, at: at,
+            id: "\(alert.id)-\(step ?? alert.state)", type: "patrol.alert.\(type)", subject: alert.id, at: at,
             source: source, data: data)
     }
 

@@ -5,12 +5,15 @@ import Telemetry
 
 /// Transitions as rows of the outbox.
 enum CloudEvents {
-    static func alert(_ alert: Alert, rule: RuleDefinition, options: EngineOptions) -> OutboxRow {
+    /// - Parameter step: what happened where it is not the state that is new: `escalated-critical`.
+    static func alert(
+        _ alert: Alert, rule: RuleDefinition, options: EngineOptions, step: String? = nil
+    ) -> OutboxRow {
         OutboxRow(
             topic: "\(options.topicRoot)/out/alerts/\(level(alert.area))/\(alert.severity)",
             payload: CloudEvent.alert(
                 alert, titleEnglish: rule.titleEnglish, titleChinese: rule.titleChinese,
-                unit: rule.kind.description.field(named: rule.metric)?.unit ?? "", source: options.source),
+                unit: rule.unit, source: options.source, step: step),
             retainedTopic: "\(options.topicRoot)/state/alerts/\(alert.id)", isEnd: alert.state == "resolved")
     }
 

@@ -37,13 +37,17 @@ extension Engine {
         try store.insertReadings()
         try writeRollups(all: flushesMinutes, isLast: isLast, input: state.input)
         state.minutesInput = min(state.input, max(state.minutesInput, minutes.completeInput))
+        letTimePass()
         try writeAlerts(into: &result)
+        try writeEndedAlerts(into: &result)
+        try writeRuleInputs()
         for reject in rejects { try store.write(reject: reject) }
         if !rejects.isEmpty { try store.capRejects(options.rejectRows) }
         for (outlet, sequence) in delivered { try store.write(outlet: outlet, delivered: sequence) }
         result.counts = try writeCounts()
         if state.input - state.checkpointInput >= max(options.checkpointReadings, 16 * Int64(table.count)) {
             try table.writeChanged(to: store)
+            try writeRuleStates()
             state.checkpointInput = state.input
         }
         try store.write(engine: state)
@@ -57,6 +61,7 @@ extension Engine {
     func checkpoint() throws(StoreError) {
         try store.begin()
         try table.writeChanged(to: store)
+        try writeRuleStates()
         state.checkpointInput = state.input
         try store.write(engine: state)
         try store.commit()
@@ -119,6 +124,9 @@ extension Engine {
         let rule = options.rules.definitions[snapshot.rule]
         let row = alert(snapshot)
         try writeRow(snapshot)
+        let detail = AlertDetail(snapshot, device: table.devices[Int(snapshot.device)], self)
+        try ruleRows.write(detail: detail, of: row.id)
+        if snapshot.isEscalation { return try writeEscalation(snapshot, row, into: &result) }
         if snapshot.state == .firing {
             try store.writeAlertEvent(
                 alert: row.id, state: "pending", at: row.startedAt, value: row.value, clock: snapshot.clock)
@@ -146,9 +154,9 @@ extension Engine {
         let device = table.devices[Int(snapshot.device)]
         return Alert(
             id: Identifier.alert(
-                rule: rule.id, kind: rule.kind, device: device.id, startedAt: snapshot.startedAt),
+                rule: rule.id, kind: rule.kind, device: snapshot.subject ?? device.id, startedAt: snapshot.startedAt),
             rule: rule.id, device: device.id, kind: rule.kind, deviceNumber: snapshot.device, site: device.site,
-            area: device.area ?? "unknown", severity: rule.severity.rawValue, state: snapshot.state.rawValue,
+            area: device.area ?? "unknown", severity: snapshot.severity.rawValue, state: snapshot.state.rawValue,
             startedAt: snapshot.startedAt, firedAt: snapshot.firedAt, resolvedAt: snapshot.resolvedAt,
             value: snapshot.value)
     }

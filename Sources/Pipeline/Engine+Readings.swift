@@ -32,9 +32,7 @@ extension Engine {
         unsafe append(BatchRow(reading: reading, text: text, id: state.input, previous: previous), kind)
 
         // Rules.
-        if unsafe !reading.pointee.isBackfill {
-            unsafe alerts.evaluate(reading.pointee, before: entry.pointee.evaluated, clock: state.clock)
-        }
+        unsafe judge(reading, text: text, before: entry.pointee.evaluated)
         unsafe advance(reading.pointee)
 
         // Rollups.

@@ -18,6 +18,7 @@ final class Engine {
     let minutes: NoiseMinutes
     let stored: StoredReadings
     let responseClock = ResponseClock()
+    let ruleRows: RuleRows
 
     var state: EngineState
     /// Catching up after downtime: the clock follows the readings (`Clock.wall` only).
@@ -26,6 +27,14 @@ final class Engine {
     var counts = [MessageCount](repeating: MessageCount(), count: Kind.allCases.count + 1)
     var rejects: [RejectRow] = []
     var newDevices: [Device] = []
+    /// The engine's clock as a start would work it out, and where it differs.
+    var ruleClock = RuleClock()
+    var ruleInputs: [RuleInput] = []
+    var rulesInForce: [RuleInForce] = []
+    /// `rulesInForce` is not as the store has it.
+    var isRuleSetNew = false
+    /// Open alerts of rules that are gone: they end with the next commit.
+    var endedByRules: [Alert] = []
 
     // The batches as properties: a `let` of a final class is used without counting references.
     let noiseBatch: BatchTable
@@ -42,7 +51,8 @@ final class Engine {
         isCatchingUp = options.clock == .wall && state.input > 0
         let stored = try store.storedReadings()
         self.stored = stored
-        alerts = AlertEngine(rules: options.rules)
+        alerts = AlertEngine(rules: options.rules, world: options.world)
+        ruleRows = try RuleRows(store)
         // The closure cannot throw: a failing read is kept and fails the batch.
         let failure = LoadFailure()
         self.failure = failure
@@ -91,7 +101,7 @@ final class Engine {
 
     var hasUncommitted: Bool {
         Kind.allCases.contains { batch($0).count > 0 } || !rejects.isEmpty || !newDevices.isEmpty
-            || counts.contains { !$0.isZero }
+            || counts.contains { !$0.isZero } || isRuleSetNew || !endedByRules.isEmpty
     }
 
     /// Rows up to this input are not needed for a start.
@@ -107,10 +117,10 @@ final class Engine {
             unsafe table.entries[Int(number)].evaluated = Evaluated(ts: state.evaluatedTs, end: state.evaluatedEnd)
         }
         try rebuildRollups()
+        try restoreRules()
         var pending = PendingNoise()
         for kind in Kind.allCases {
             try store.readings(kind: kind, after: neededAfterInput) { input, reading in
-                if input > state.checkpointInput { advance(reading) }
                 if kind == .noise && input > state.minutesInput { pending.note(input, reading, options.clock) }
             }
         }
@@ -123,27 +133,14 @@ final class Engine {
             }
         }
         try restoreRollups(pending)
-        try restoreAlerts()
         if let error = failure.error { throw error }
-    }
-
-    private func restoreAlerts() throws(StoreError) {
-        for alert in try store.openAlerts() {
-            // An alert of a rule that is no longer there stays as it is until somebody closes it.
-            guard let rule = options.rules.definitions.firstIndex(where: { $0.id == alert.rule }) else { continue }
-            alerts.restore(
-                rule: rule, device: alert.deviceNumber,
-                life: AlertLifecycle(
-                    isFiring: alert.state == "firing", startedAt: alert.startedAt,
-                    firedAt: alert.firedAt ?? alert.startedAt, value: alert.value))
-        }
     }
 
     /// Takes a device into the tables; its number is the next one, or one already known (bound or renamed).
     func add(_ device: Device) {
+        alerts.add(device: device)
         if Int(device.number) < table.count { return table.update(device.number, device) }
         table.append(device)
-        alerts.reserve(device: device.number)
         minutes.reserve(device: device.number)
     }
 

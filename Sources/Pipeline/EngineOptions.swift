@@ -1,4 +1,5 @@
 public import Rules
+public import Telemetry
 
 /// What the engine's judgement depends on besides its inputs.
 public struct EngineOptions: Sendable {
@@ -21,6 +22,8 @@ public struct EngineOptions: Sendable {
     /// Readings older than this are refused; nil keeps all.
     public var retentionMilliseconds: Int64?
     public var rules: RuleSet
+    /// Areas, sites, fences, calendars, permits and limits, as rules see them.
+    public var world = World(zone: LocalZone(identifier: "Asia/Shanghai") ?? .utc)
     /// Whether alerts and tasks go to the outbox: a replay into a store at rest publishes nothing.
     public var publishes: Bool
     public var topicRoot = "patrol/v1"

@@ -19,6 +19,7 @@ public final class LivePipeline: Service {
     private let logger: Logger
     private let source: LiveSource
     private let outlet: MQTTOutlet
+    private let inbox: Inbox
     // Used by the processor's thread from `run()` on.
     private nonisolated(unsafe) let processor: Processor
     private nonisolated(unsafe) let store: StoreWriter
@@ -49,6 +50,7 @@ public final class LivePipeline: Service {
         let ring = Ring<Slot>(capacity: Limits.ringSlots)
         let signals = CommitSignals(ringBell: ring.readable)
         let inbox = Inbox()
+        self.inbox = inbox
         let delivered = try store.delivered(outlet: MQTTOutlet.name) ?? 0
         let outlet = try MQTTOutlet(connection: connection, topicRoot: settings.topicRoot, delivered: delivered) {
             inbox.setDelivered(outlet: MQTTOutlet.name, sequence: $0)
@@ -58,6 +60,7 @@ public final class LivePipeline: Service {
 
         var engine = EngineOptions(
             clock: settings.clock == .wall ? .wall : .readings, rules: RuleSet(settings.rules), publishes: true)
+        engine.world = settings.world
         engine.topicRoot = settings.topicRoot
         engine.source = "/patrol/\(settings.broker.clientID)"
         engine.futureAllowanceMilliseconds = settings.clock == .wall ? settings.futureAllowanceMilliseconds : nil
@@ -122,6 +125,11 @@ public final class LivePipeline: Service {
                 gateway: reject.gateway, received: reject.received, topic: reject.topic, device: reject.device,
                 field: reject.field, reason: reject.reason, payload: reject.payload, now: now)
         }
+    }
+
+    /// Rules and the district around them, read again: in force from the next commit on. All of them have been checked.
+    public func reload(_ settings: Settings) {
+        inbox.reload(rules: RuleSet(settings.rules), world: settings.world)
     }
 
     // MARK: Service

@@ -18,7 +18,7 @@ final class Processor {
     }
 
     private let store: StoreWriter
-    private let options: Options
+    private var options: Options
     private var consumer: RingConsumer<Slot>
     private let signals: CommitSignals
     private let inbox: Inbox
@@ -70,6 +70,7 @@ final class Processor {
             process(upTo: limit)
             if next > start, isBatchDue(start) {
                 try commitBatch(from: start)
+                try reloadRules()
                 continue
             }
             if next - inserted >= Processor.earlySlots {
@@ -80,7 +81,9 @@ final class Processor {
             switch consumer.wait(for: next, timeoutMilliseconds: patience(start), orUntil: { isRequested(start) }) {
             case .slots: continue
             case .timedOut:
-                if next > start || isFlushDue || !inbox.isEmpty { try commitBatch(from: start) } else { tidy() }
+                let isTimeDue = next == start && engine.tick(now: ServerClock.now)
+                if next > start || isTimeDue || isFlushDue || !inbox.isEmpty { try commitBatch(from: start) } else { tidy() }
+                try reloadRules()
             case .closed:
                 try finish(from: start)
                 return
@@ -295,6 +298,22 @@ final class Processor {
     private func restart() throws(StoreError) {
         engine = try Engine(store: store, options: options.engine)
         if signals.isDrained { engine.isCatchingUp = false }
+    }
+
+    /// Rules that were asked for meanwhile take over, between two batches: everything is written down, and the engine is
+    /// made afresh from it with the new ones, as a start does. State of unchanged rules stays; alerts of those that are
+    /// changed or gone end with the next commit.
+    func reloadRules() throws(StoreError) {
+        guard let new = inbox.takeReload() else { return }
+        let earlier = Set(options.engine.rules.hashes)
+        let kept = new.rules.hashes.filter(earlier.contains).count
+        try engine.checkpoint()
+        options.engine.rules = new.rules
+        options.engine.world = new.world
+        try restart()
+        logger.notice(
+            "\(new.rules.definitions.count) rules are in force: \(kept) as before, \(new.rules.definitions.count - kept) new or changed, \(earlier.count - kept) ended")
+        try commitBatch(from: next)
     }
 
     /// Commits `next..<end` in as few pieces as the bad rows in it allow.

@@ -1,205 +1,268 @@
 public import Telemetry
 
-/// An alert as it stands after a change.
-public struct AlertSnapshot: Sendable, Equatable {
-    public enum State: String, Sendable { case pending, firing, resolved }
-
-    /// Index into ``RuleSet/definitions``.
-    public var rule: Int
-    public var device: UInt32
-    public var state: State
-    public var startedAt: Timestamp
-    public var firedAt: Timestamp?
-    public var resolvedAt: Timestamp?
-    public var value: Double
-    /// The engine's clock at the change.
-    public var clock: Timestamp
-    /// A pending alert's start as the store has it, where pending has begun afresh since.
-    public var replaces: Timestamp?
-}
-
-/// Evaluates the rules and keeps the open alerts: memory goes with open alerts, not with rules × devices.
+/// Evaluates the rules and keeps their state: a pure function of readings, clock and rules, in the order in which they
+/// come. Memory goes with the rules that apply to a device, and for the smallest rules with open alerts.
 ///
-/// One thread owns it. Changes gather until ``drain(_:)``, so that a pending alert that comes and goes within a batch
-/// never reaches the store.
+/// One thread owns it. Changes gather until ``drain(vanished:transitions:open:)``, so that a pending alert that comes and
+/// goes within a batch never reaches the store.
 @safe
 public final class AlertEngine {
-    private struct Open {
-        var rule: Int32
-        var next: Int32
-        var device: UInt32
-        var life: AlertLifecycle
-        var isDirty: Bool
-        /// Start of the row in the store, `distantPast` where there is none.
-        var storedStart: Timestamp
-        var clock: Timestamp
-    }
-
     public let rules: RuleSet
-    // Flat copies of `rules.compiled`, so that the hot path touches no reference count; freed in deinit.
-    private let compiled: UnsafeMutableBufferPointer<CompiledRule>
-    private let ranges: [Range<Int>]
-    private let firstRule: (Int, Int, Int, Int)
-    private var pool: [Open] = []
-    private var freeSlot: Int32 = -1
-    private var headOfDevice: [Int32] = []
-    private var dirty: [Int32] = []
-    private var transitions: [AlertSnapshot] = []
-    private var vanished: [AlertSnapshot] = []
+    public let world: World
 
-    public init(rules: RuleSet) {
+    /// What the rules know of a device, by its number.
+    struct Entry: BitwiseCopyable {
+        /// Its rules: `listStart..<listStart + listCount` of `lists`.
+        var listStart: Int32 = 0
+        var listCount: Int32 = 0
+        /// Offset of as many words: the slot of the rule's state plus one, 0 where it has none; -1 where there is no list.
+        var slots: Int32 = -1
+        var zone: Int32 = -1
+        /// Its site's permits: a range of `permits`.
+        var permitStart: Int32 = 0
+        var permitCount: Int32 = 0
+        /// Its states are not as the store has them.
+        var isChanged = false
+    }
+
+    /// A permit that lifts rules, flat.
+    struct Lift: BitwiseCopyable {
+        var from: Timestamp
+        var until: Timestamp
+        /// Index into `liftWords`, as a bit.
+        var word: UInt64
+    }
+
+    /// What a schedule says around the moment that was asked last.
+    struct Wake: BitwiseCopyable {
+        var from = Timestamp.distantPast, until = Timestamp.distantPast
+        var isActive = false
+        /// Where active: since when and until when without a break.
+        var since = Timestamp.distantPast, ends = Timestamp.distantPast
+    }
+
+    // Flat copies, so that the hot path touches no reference count; allocated in init or grown here, freed in deinit.
+    let ruleTable: UnsafeMutablePointer<CompiledRule>
+    let leafTable: UnsafeMutablePointer<CompiledLeaf>
+    let operationTable: UnsafeMutablePointer<UInt8>
+    let wakes: UnsafeMutablePointer<Wake>
+    /// By standard and zone: day, night, and what a maximum may be over the night; NaN where there is no limit.
+    let limitTable: UnsafeMutablePointer<(Double, Double, Double)>
+    /// Per rule: bits of the words that lift it.
+    let liftMasks: UnsafeMutablePointer<UInt64>
+    var entries: UnsafeMutablePointer<Entry>
+    var lists: UnsafeMutablePointer<Int32>
+    var lifts: UnsafeMutablePointer<Lift>
+    private var entryCapacity = 1024
+    private(set) var entryCount = 0
+    private var listCapacity = 256
+    private var listCount = 0
+    private var liftCapacity = 64
+    private var liftCount = 0
+
+    let states = StatePool()
+    let words = WordPool()
+    var heap = TimerHeap()
+    /// The engine's clock, which never goes back here.
+    public internal(set) var now = Timestamp.distantPast
+    /// Of the change at hand: `now`, or when its timer was due.
+    var eventClock = Timestamp.distantPast
+
+    let schedules: [Schedule?]
+    let indexOfHash: [UInt64: Int]
+    let zoneNames: [String]
+    /// Day or night around the moment that was asked last.
+    var night = WhenMemory()
+    let nightHours: Schedule
+    let fences: FenceSets
+    let liftWords: [String]
+    var directory: DeviceDirectory
+    var groups = AlertGroups()
+    /// Per rule: when its newest alerts began to fire.
+    var recentFires: [[Timestamp]]
+
+    var dirty: [Int32] = []
+    var transitions: [AlertSnapshot] = []
+    var vanished: [AlertSnapshot] = []
+    /// Devices whose states changed since the last checkpoint.
+    var changedDevices: [UInt32] = []
+
+    public init(rules: RuleSet, world: World) {
         self.rules = rules
-        let flat = rules.compiled.flatMap { $0 }
-        unsafe compiled = .allocate(capacity: max(1, flat.count))
-        _ = unsafe compiled.initialize(from: flat)
-        var start = 0
-        ranges = rules.compiled.map { rules in
-            defer { start += rules.count }
-            return start..<start + rules.count
-        }
-        precondition(ranges.count == 3, "a new kind: extend firstRule")
-        firstRule = (ranges[0].lowerBound, ranges[1].lowerBound, ranges[2].lowerBound, start)
-    }
-
-    deinit { unsafe compiled.deallocate() }
-
-    /// Makes room for devices up to and including `device`. Amortised O(1).
-    public func reserve(device: UInt32) {
-        while headOfDevice.count <= Int(device) { headOfDevice.append(-1) }
-    }
-
-    @inline(__always)
-    private func range(of kind: Kind) -> Range<Int> {
-        switch kind {
-        case .noise: firstRule.0..<firstRule.1
-        case .vehicle: firstRule.1..<firstRule.2
-        case .bodycam: firstRule.2..<firstRule.3
-        }
-    }
-
-    /// Judges one reading by all rules of its kind, in their order. `before` is the device's newest judged reading
-    /// before this one.
-    @inline(__always)
-    public func evaluate(_ reading: borrowing Reading, before: Evaluated, clock: Timestamp) {
-        let head = headOfDevice[Int(reading.device)]
-        for position in range(of: reading.kind) {
-            let rule = unsafe compiled[position]
-            guard let value = rule.value(of: reading) else { continue }
-            if head < 0 && !rule.isOver(value) { continue }
-            judge(reading, value: value, rule: rule, before: before, clock: clock)
-        }
-    }
-
-    @inline(never)
-    private func judge(
-        _ reading: borrowing Reading, value: Double, rule: CompiledRule, before: Evaluated, clock: Timestamp
-    ) {
-        var slot = headOfDevice[Int(reading.device)]
-        while slot >= 0 && pool[Int(slot)].rule != rule.index { slot = pool[Int(slot)].next }
-        var life: AlertLifecycle? = slot >= 0 ? pool[Int(slot)].life : nil
-        let step = AlertLifecycle.step(&life, rule: rule, reading: reading, value: value, before: before)
-        switch step {
-        case .unchanged: return
-        case .changed:
-            if slot < 0 { slot = insert(rule: rule.index, device: reading.device, life: life!) }
-            update(slot, life!, clock)
-        case .fired:
-            if slot < 0 { slot = insert(rule: rule.index, device: reading.device, life: life!) }
-            update(slot, life!, clock)
-            transitions.append(snapshot(pool[Int(slot)], .firing))
-        case .vanished:
-            let open = pool[Int(slot)]
-            if open.storedStart != .distantPast {
-                var gone = snapshot(open, .pending)
-                gone.startedAt = open.storedStart
-                vanished.append(gone)
+        self.world = world
+        indexOfHash = Dictionary(rules.hashes.enumerated().map { ($0.element, $0.offset) }) { first, _ in first }
+        unsafe ruleTable = .allocate(capacity: max(1, rules.rules.count))
+        unsafe ruleTable.initialize(from: rules.rules, count: rules.rules.count)
+        unsafe leafTable = .allocate(capacity: max(1, rules.leaves.count))
+        unsafe leafTable.initialize(from: rules.leaves, count: rules.leaves.count)
+        unsafe operationTable = .allocate(capacity: max(1, rules.operations.count))
+        unsafe operationTable.initialize(from: rules.operations, count: rules.operations.count)
+        unsafe wakes = .allocate(capacity: max(1, rules.rules.count))
+        unsafe wakes.initialize(repeating: Wake(), count: max(1, rules.rules.count))
+        schedules = rules.definitions.map { $0.when == .always ? nil : Schedule($0.when, zone: world.zone) }
+        let documents = rules.limitNames.map { world.limits[$0] }
+        let zones = world.limits.zones
+        zoneNames = zones
+        nightHours = Schedule(world.night, zone: world.zone)
+        fences = FenceSets(rules.fenceLeaves, world.fences)
+        // One column more, for devices of no zone or an unknown one.
+        unsafe limitTable = .allocate(capacity: max(1, documents.count * (zones.count + 1)))
+        for (row, document) in documents.enumerated() {
+            for column in 0...zones.count {
+                let limit = document?.limit(zone: column < zones.count ? zones[column] : nil)
+                unsafe (limitTable + row * (zones.count + 1) + column).initialize(
+                    to: (
+                        limit?.dayDecibels ?? .nan, limit?.nightDecibels ?? .nan, document?.nightMaximumExcessDecibels ?? .nan
+                    ))
             }
-            remove(slot, device: reading.device)
-        case .resolved:
-            pool[Int(slot)].clock = clock
-            var end = snapshot(pool[Int(slot)], .resolved)
-            end.resolvedAt = reading.ts
-            transitions.append(end)
-            remove(slot, device: reading.device)
+        }
+        let words = Set(rules.definitions.flatMap(\.liftedBy)).sorted()
+        precondition(words.count <= 64, "the reader allows 64 kinds of permits")
+        liftWords = words
+        unsafe liftMasks = .allocate(capacity: max(1, rules.rules.count))
+        for (index, definition) in rules.definitions.enumerated() {
+            let mask = definition.liftedBy.reduce(UInt64(0)) { $0 | 1 << UInt64(words.firstIndex(of: $1) ?? 0) }
+            unsafe (liftMasks + index).initialize(to: mask)
+        }
+        unsafe entries = .allocate(capacity: 1024)
+        unsafe lists = .allocate(capacity: 256)
+        unsafe lifts = .allocate(capacity: 64)
+        directory = DeviceDirectory(rules: rules)
+        recentFires = Array(repeating: [], count: rules.definitions.count)
+    }
+
+    deinit {
+        unsafe ruleTable.deallocate()
+        unsafe leafTable.deallocate()
+        unsafe operationTable.deallocate()
+        unsafe wakes.deallocate()
+        unsafe limitTable.deallocate()
+        unsafe liftMasks.deallocate()
+        unsafe entries.deallocate()
+        unsafe lists.deallocate()
+        unsafe lifts.deallocate()
+    }
+
+    // MARK: Devices
+
+    /// Takes a device in, or what has changed of one: which rules apply to it is decided here, once. Amortised O(rules
+    /// that apply), and O(rules) for the first device of its area, site, zone, team and tags.
+    public func add(device: Device) {
+        let number = Int(device.number)
+        while entryCount <= number {
+            if entryCount == entryCapacity {
+                unsafe entries = AlertEngine.grown(entries, entryCount, &entryCapacity)
+            }
+            unsafe (entries + entryCount).initialize(to: Entry())
+            entryCount += 1
+        }
+        directory.devices[device.number] = device
+        let list = directory.list(for: device, world) { list in
+            while listCount + list.count > listCapacity { unsafe lists = AlertEngine.grown(lists, listCount, &listCapacity) }
+            unsafe (lists + listCount).initialize(from: list, count: list.count)
+            defer { listCount += list.count }
+            return Int32(listCount)
+        }
+        var entry = unsafe entries[number]
+        entry.zone = Int32(zoneNames.firstIndex(of: device.zone ?? "") ?? zoneNames.count)
+        if !liftWords.isEmpty { addPermits(of: device.site, &entry) }
+        if entry.slots < 0 || entry.listStart != list.start {
+            let old = entry
+            (entry.listStart, entry.listCount) = (list.start, list.count)
+            entry.slots = list.count > 0 ? words.insert(Int(list.count)) : -1
+            unsafe entries[number] = entry
+            if old.slots >= 0 { move(device.number, from: old) }
+        }
+        unsafe entries[number] = entry
+    }
+
+    private func addPermits(of site: String?, _ entry: inout Entry) {
+        let permits = site.map { site in world.permits.all.filter { $0.site == site } } ?? []
+        entry.permitStart = Int32(liftCount)
+        entry.permitCount = 0
+        for permit in permits {
+            guard let word = liftWords.firstIndex(of: permit.what) else { continue }
+            if liftCount == liftCapacity { unsafe lifts = AlertEngine.grown(lifts, liftCount, &liftCapacity) }
+            unsafe (lifts + liftCount).initialize(to: Lift(from: permit.from, until: permit.until, word: 1 << UInt64(word)))
+            liftCount += 1
+            entry.permitCount += 1
         }
     }
 
-    private func update(_ slot: Int32, _ life: AlertLifecycle, _ clock: Timestamp) {
-        pool[Int(slot)].life = life
-        pool[Int(slot)].clock = clock
-        if !pool[Int(slot)].isDirty {
-            pool[Int(slot)].isDirty = true
-            dirty.append(slot)
+    /// A device whose rules are others now keeps the states of those that it still has.
+    private func move(_ device: UInt32, from old: Entry) {
+        for index in 0..<Int(old.listCount) {
+            let slot = unsafe Int32(truncatingIfNeeded: words.words(old.slots)[index]) - 1
+            guard slot >= 0 else { continue }
+            if let place = place(of: states[slot].rule, device) {
+                setSlot(slot, at: place, device)
+            } else {
+                end(slot, at: now, .rule)
+                if states[slot].rule >= 0 { release(slot) }
+            }
         }
+        if old.listCount > 0 { words.remove(old.slots, Int(old.listCount)) }
     }
 
-    private func insert(rule: Int32, device: UInt32, life: AlertLifecycle) -> Int32 {
-        let open = Open(
-            rule: rule, next: headOfDevice[Int(device)], device: device, life: life, isDirty: false,
-            storedStart: .distantPast, clock: .distantPast)
-        let slot: Int32
-        if freeSlot >= 0 {
-            slot = freeSlot
-            freeSlot = pool[Int(slot)].next
-            // Freed within this batch, it may still stand in `dirty`: it is then drained as the new alert, once.
-            let stands = pool[Int(slot)].isDirty
-            pool[Int(slot)] = open
-            pool[Int(slot)].isDirty = stands
-        } else {
-            slot = Int32(pool.count)
-            pool.append(open)
-        }
-        headOfDevice[Int(device)] = slot
+    private static func grown<Element>(
+        _ old: UnsafeMutablePointer<Element>, _ count: Int, _ capacity: inout Int
+    ) -> UnsafeMutablePointer<Element> {
+        let larger = UnsafeMutablePointer<Element>.allocate(capacity: capacity * 2)
+        unsafe larger.moveInitialize(from: old, count: count)
+        unsafe old.deallocate()
+        capacity *= 2
+        return unsafe larger
+    }
+
+    // MARK: States
+
+    /// The place of a rule among the device's, nil where it does not apply to it.
+    func place(of rule: Int32, _ device: UInt32) -> Int? {
+        let entry = unsafe entries[Int(device)]
+        return (0..<Int(entry.listCount)).first { unsafe lists[Int(entry.listStart) + $0] == rule }
+    }
+
+    @inline(__always)
+    func slot(at place: Int, _ entry: Entry) -> Int32 {
+        unsafe Int32(truncatingIfNeeded: words.words(entry.slots)[place]) - 1
+    }
+
+    func setSlot(_ slot: Int32, at place: Int, _ device: UInt32) {
+        let entry = unsafe entries[Int(device)]
+        unsafe words.words(entry.slots)[place] = UInt64(slot + 1)
+    }
+
+    /// The state of a rule and device, -1 where there is none.
+    func slot(of rule: Int32, _ device: UInt32) -> Int32 {
+        guard Int(device) < entryCount, let place = place(of: rule, device) else { return -1 }
+        return slot(at: place, unsafe entries[Int(device)])
+    }
+
+    func insert(_ rule: CompiledRule, at place: Int, _ device: UInt32) -> Int32 {
+        var state = RuleState(rule: rule.index, device: device, extent: -1)
+        if rule.words > 0 { state.extent = words.insert(Int(rule.words)) }
+        state.wordCount = rule.words
+        let slot = states.insert(state)
+        setSlot(slot, at: place, device)
         return slot
     }
 
-    private func remove(_ slot: Int32, device: UInt32) {
-        if headOfDevice[Int(device)] == slot {
-            headOfDevice[Int(device)] = pool[Int(slot)].next
-        } else {
-            var previous = headOfDevice[Int(device)]
-            while pool[Int(previous)].next != slot { previous = pool[Int(previous)].next }
-            pool[Int(previous)].next = pool[Int(slot)].next
+    /// Gives a state's memory back.
+    func release(_ slot: Int32) {
+        let state = states[slot]
+        let rule = unsafe ruleTable[Int(state.rule)]
+        if let place = place(of: state.rule, state.device), self.slot(at: place, unsafe entries[Int(state.device)]) == slot {
+            setSlot(-1, at: place, state.device)
         }
-        pool[Int(slot)].rule = -1
-        pool[Int(slot)].next = freeSlot
-        freeSlot = slot
+        if state.extent >= 0 { words.remove(state.extent, Int(rule.words)) }
+        states.remove(slot)
     }
 
-    private func snapshot(_ open: Open, _ state: AlertSnapshot.State) -> AlertSnapshot {
-        let hasOldRow = open.storedStart != .distantPast && open.storedStart != open.life.startedAt
-        return AlertSnapshot(
-            rule: Int(open.rule), device: open.device, state: state, startedAt: open.life.startedAt,
-            firedAt: state == .pending ? nil : open.life.firedAt, resolvedAt: nil, value: open.life.value,
-            clock: open.clock, replaces: hasOldRow ? open.storedStart : nil)
-    }
-
-    /// Whether ``drain(_:)`` has anything to hand over.
-    public var hasChanges: Bool { !dirty.isEmpty || !transitions.isEmpty || !vanished.isEmpty }
-
-    /// Hands over what changed since the last call: stored pending rows that are gone, transitions in their order, and
-    /// the alerts open now whose row changed.
-    public func drain(
-        vanished takeVanished: (AlertSnapshot) throws -> Void, transitions takeTransition: (AlertSnapshot) throws -> Void,
-        open takeOpen: (AlertSnapshot) throws -> Void
-    ) rethrows {
-        for gone in vanished { try takeVanished(gone) }
-        for transition in transitions { try takeTransition(transition) }
-        for slot in dirty {
-            pool[Int(slot)].isDirty = false
-            guard pool[Int(slot)].rule >= 0 else { continue }
-            try takeOpen(snapshot(pool[Int(slot)], pool[Int(slot)].life.isFiring ? .firing : .pending))
-            pool[Int(slot)].storedStart = pool[Int(slot)].life.startedAt
+    @inline(__always)
+    func markChanged(_ device: UInt32) {
+        if unsafe !entries[Int(device)].isChanged {
+            unsafe entries[Int(device)].isChanged = true
+            changedDevices.append(device)
         }
-        vanished.removeAll(keepingCapacity: true)
-        transitions.removeAll(keepingCapacity: true)
-        dirty.removeAll(keepingCapacity: true)
-    }
-
-    /// Takes an open alert over from the store, at start.
-    public func restore(rule: Int, device: UInt32, life: AlertLifecycle) {
-        reserve(device: device)
-        let slot = insert(rule: Int32(rule), device: device, life: life)
-        pool[Int(slot)].storedStart = life.startedAt
     }
 }

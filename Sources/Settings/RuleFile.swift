@@ -5,30 +5,84 @@ import Yams
 
 /// Rule files to definitions.
 public enum RuleFile {
-    private static let keys = ["id", "title", "on", "condition", "severity", "task", "text"]
-    private static let conditionKeys = ["metric", "above", "below", "for", "clear_below", "clear_above"]
+    /// Rules of one configuration at most.
+    public static let maximumRules = 10_000
 
     /// Loads files and folders (`*.yaml`, `*.yml`, sorted), all or nothing.
-    public static func load(_ paths: [String]) throws(Problems) -> [RuleDefinition] {
+    /// - Parameter world: what other files of the settings define; without it the names that rules use are not checked,
+    ///   but for calendars.
+    public static func load(_ paths: [String], world: World? = nil) throws(Problems) -> [RuleDefinition] {
         var problems: [Problem] = []
         var rules: [RuleDefinition] = []
-        var places: [String: String] = [:]
+        var places: [String: Place] = [:]
         for file in files(paths, &problems) {
             let reader = YAMLReader(path: file)
-            if let root = reader.root() { rules += read(root, reader, &places) }
+            if let root = reader.root() { rules += read(root, reader, world, &places) }
             problems += reader.problems
         }
+        problems += relations(rules, places)
         guard problems.isEmpty else { throw Problems(problems) }
         return rules
     }
 
     /// Rules from text, for what is built in.
-    public static func parse(_ text: String, path: String) throws(Problems) -> [RuleDefinition] {
+    public static func parse(_ text: String, path: String, world: World? = nil) throws(Problems) -> [RuleDefinition] {
         let reader = YAMLReader(path: path)
-        var places: [String: String] = [:]
-        let rules = reader.root(of: text).map { read($0, reader, &places) } ?? []
-        guard reader.problems.isEmpty else { throw Problems(reader.problems) }
+        var places: [String: Place] = [:]
+        let rules = reader.root(of: text).map { read($0, reader, world, &places) } ?? []
+        let problems = reader.problems + relations(rules, places)
+        guard problems.isEmpty else { throw Problems(problems) }
         return rules
+    }
+
+    /// Where the id of a rule stands.
+    struct Place {
+        var path: String
+        var line: Int, column: Int
+    }
+
+    /// What can only be judged with all rules at hand.
+    private static func relations(_ rules: [RuleDefinition], _ places: [String: Place]) -> [Problem] {
+        var problems: [Problem] = []
+        func problem(_ rule: RuleDefinition, _ message: String) {
+            let place = places[rule.id] ?? Place(path: rule.id, line: 1, column: 1)
+            problems.append(Problem(path: place.path, line: place.line, column: place.column, message: message))
+        }
+        if rules.count > maximumRules, let rule = rules.dropFirst(maximumRules).first {
+            problem(rule, "there are \(rules.count) rules; at most \(maximumRules) are read")
+        }
+        if Set(rules.flatMap(\.liftedBy)).count > 64, let rule = rules.first(where: { !$0.liftedBy.isEmpty }) {
+            problem(rule, "all rules together name more than 64 kinds of permits in 'lifted_by'")
+        }
+        let byID = Dictionary(rules.map { ($0.id, $0) }) { first, _ in first }
+        let ids = rules.map(\.id)
+        for rule in rules {
+            for other in rule.inhibitedBy {
+                guard let inhibitor = byID[other] else {
+                    let hint = nearest(other, in: ids).map { "; did you mean '\($0)'?" } ?? ""
+                    problem(rule, "inhibited_by: there is no rule '\(other)'\(hint)")
+                    continue
+                }
+                if inhibitor.kind != rule.kind {
+                    problem(rule, "inhibited_by: the rule '\(other)' is on \(inhibitor.kind.name): it never fires at the same device")
+                }
+            }
+            if let cycle = cycle(from: rule.id, byID) { problem(rule, "rules inhibit each other in a circle: \(cycle.joined(separator: " → "))") }
+        }
+        return problems
+    }
+
+    /// A way from a rule by `inhibited_by` back to it; told at the first of its rules only.
+    private static func cycle(from start: String, _ rules: [String: RuleDefinition]) -> [String]? {
+        var seen: Set<String> = []
+        var stack = [[start]]
+        while let path = stack.popLast() {
+            for next in rules[path.last ?? ""]?.inhibitedBy ?? [] {
+                if next == start { return path.min() == start ? path + [start] : nil }
+                if seen.insert(next).inserted { stack.append(path + [next]) }
+            }
+        }
+        return nil
     }
 
     private static func files(_ paths: [String], _ problems: inout [Problem]) -> [String] {
@@ -49,7 +103,9 @@ public enum RuleFile {
         return result
     }
 
-    private static func read(_ root: Node, _ reader: YAMLReader, _ places: inout [String: String]) -> [RuleDefinition] {
+    private static func read(
+        _ root: Node, _ reader: YAMLReader, _ world: World?, _ places: inout [String: Place]
+    ) -> [RuleDefinition] {
         let top = reader.mapping(root, "a rule file", known: ["rules"])
         guard let list = top["rules"] else {
             if reader.problems.isEmpty { reader.problem("a rule file has the key 'rules'", at: root) }
@@ -59,125 +115,98 @@ public enum RuleFile {
             reader.problem("'rules' is a list", at: list)
             return []
         }
-        return nodes.compactMap { rule($0, reader, &places) }
+        return nodes.compactMap { rule($0, reader, world, &places) }
     }
 
-    private static func rule(_ node: Node, _ reader: YAMLReader, _ places: inout [String: String]) -> RuleDefinition? {
+    private static func rule(
+        _ node: Node, _ reader: YAMLReader, _ world: World?, _ places: inout [String: Place]
+    ) -> RuleDefinition? {
         let before = reader.problems.count
-        let members = reader.mapping(node, "a rule", known: keys)
+        let members = reader.mapping(node, "a rule", known: RuleLanguage.rule.names)
         for key in ["id", "on", "condition", "severity"] where members[key] == nil {
             reader.problem("a rule needs the key '\(key)'", at: node)
         }
-        let id = reader.text(members["id"], "id") ?? ""
+        let id = id(members["id"], reader, &places)
+        let (english, chinese) = words(members["title"], "a title", reader) ?? (id, id)
+        let kind = reader.choice(members["on"], "on", Kind.allCases.map(\.name)).flatMap { Kind(name: $0) }
+        let severity = severity(members["severity"], "severity", reader)
+        var condition: (condition: Condition, holdMilliseconds: Int64)?
+        if let kind, let node = members["condition"] {
+            condition = ConditionReader(kind: kind, reader: reader, world: world).read(node)
+        }
+        let task = reader.mapping(members["task"], "a task", known: RuleLanguage.task.names)
+        if members["task"] != nil && task["kind"] == nil { reader.problem("a task needs the key 'kind'", at: members["task"]) }
+        let texts = texts(members["text"], reader)
+        guard let kind, let severity, let condition else { return nil }
+        var rule = RuleDefinition(
+            id: id, titleEnglish: english, titleChinese: chinese, kind: kind, condition: condition.condition,
+            holdMilliseconds: condition.holdMilliseconds, severity: severity, taskKind: reader.text(task["kind"], "kind"))
+        (rule.textEnglish, rule.textChinese) = texts
+        if let node = members["when"] {
+            rule.when = WhenReader.when(node, reader, world ?? World(zone: .utc)) ?? .always
+            checkHold(rule, members["condition"], reader)
+        }
+        if let node = members["where"] { rule.scope = WhereReader(reader: reader, world: world).scope(node) }
+        rule.liftedBy = reader.texts(members["lifted_by"], "lifted_by").map(\.text)
+        if rule.liftedBy.count > 8 { reader.problem("at most 8 kinds of permits lift a rule", at: members["lifted_by"]) }
+        if let choice = reader.choice(members["flagged"], "flagged", ["skip", "count"]) {
+            rule.countsFlagged = choice == "count"
+            if kind != .noise { reader.problem("flags are of noise readings", at: members["flagged"]) }
+        }
+        lifecycle(members, &rule, reader)
+        return reader.problems.count == before ? rule : nil
+    }
+
+    private static func id(_ node: Node?, _ reader: YAMLReader, _ places: inout [String: Place]) -> String {
+        guard let node, let id = reader.text(node, "id") else { return "" }
         let isName = id.utf8.allSatisfy { byte in
             UInt8(ascii: "a")...UInt8(ascii: "z") ~= byte || UInt8(ascii: "A")...UInt8(ascii: "Z") ~= byte
                 || UInt8(ascii: "0")...UInt8(ascii: "9") ~= byte || "._-".utf8.contains(byte)
         }
-        if members["id"] != nil && (id.isEmpty || id.utf8.count > 64 || !isName) {
-            reader.problem("an id has 1 to 64 letters, digits, '.', '_' and '-', not '\(id)'", at: members["id"])
-        } else if let other = places[id], members["id"] != nil {
-            reader.problem("the id '\(id)' is taken by the rule at \(other)", at: members["id"])
-        } else if let mark = members["id"]?.mark {
-            places[id] = "\(reader.path):\(mark.line):\(mark.column)"
+        if id.isEmpty || id.utf8.count > 64 || !isName {
+            reader.problem("an id has 1 to 64 letters, digits, '.', '_' and '-', not '\(id)'", at: node)
+        } else if let other = places[id] {
+            reader.problem("the id '\(id)' is taken by the rule at \(other.path):\(other.line):\(other.column)", at: node)
+        } else if let mark = node.mark {
+            places[id] = Place(path: reader.path, line: mark.line, column: mark.column)
         }
-        let (english, chinese) = title(members["title"], id, reader)
-        let kind = reader.choice(members["on"], "on", Kind.allCases.map(\.name)).flatMap { Kind(name: $0) }
-        let severity = reader.choice(
-            members["severity"], "severity", RuleDefinition.Severity.allCases.map(\.rawValue))
-            .flatMap(RuleDefinition.Severity.init)
-        let condition = reader.mapping(members["condition"], "a condition", known: conditionKeys)
-        let metric = kind.flatMap { metricName(condition["metric"], $0, members["condition"], reader) }
-        let bound = self.bound(condition, members["condition"], reader)
-        if let kind, let metric, let bound { checkRange(kind, metric, bound, condition, reader) }
-        let clear = self.clear(condition, bound, reader)
-        let hold = reader.duration(condition["for"], "for") ?? 0
-        let task = reader.mapping(members["task"], "a task", known: ["kind"])
-        if members["task"] != nil && task["kind"] == nil { reader.problem("a task needs the key 'kind'", at: members["task"]) }
-        _ = reader.text(members["text"], "text")
-        guard reader.problems.count == before, let kind, let metric, let bound, let severity else { return nil }
-        return RuleDefinition(
-            id: id, titleEnglish: english, titleChinese: chinese, kind: kind, metric: metric, bound: bound,
-            holdMilliseconds: hold, clear: clear, severity: severity, taskKind: reader.text(task["kind"], "kind"))
+        return id
     }
 
-    private static func title(_ node: Node?, _ id: String, _ reader: YAMLReader) -> (String, String) {
-        guard let node else { return (id, id) }
+    /// A text for both languages, or one for each.
+    private static func words(_ node: Node?, _ what: String, _ reader: YAMLReader) -> (String, String)? {
+        guard let node else { return nil }
         if case .scalar(let scalar) = node { return (scalar.string, scalar.string) }
-        let titles = reader.mapping(node, "a title", known: ["en", "zh"])
-        let english = reader.text(titles["en"], "en") ?? reader.text(titles["zh"], "zh") ?? id
+        let titles = reader.mapping(node, what, known: ["en", "zh"])
+        guard let english = reader.text(titles["en"], "en") ?? reader.text(titles["zh"], "zh") else { return nil }
         return (english, reader.text(titles["zh"], "zh") ?? english)
     }
 
-    /// Numbers and booleans can be compared; a boolean is 0 or 1.
-    private static func metricName(_ node: Node?, _ kind: Kind, _ parent: Node?, _ reader: YAMLReader) -> String? {
-        let metrics = kind.description.fields.filter { field in
-            switch field.storage {
-            case .number, .bool: true
-            case .flags, .text, .time, .period: false
+    /// The templates of both languages, empty where there are none.
+    private static func texts(_ node: Node?, _ reader: YAMLReader) -> (String, String) {
+        guard let (english, chinese) = words(node, "a text", reader) else { return ("", "") }
+        for template in english == chinese ? [english] : [english, chinese] {
+            for field in AlertText.fields(in: template) where !AlertText.fieldNames.contains(field) {
+                let hint = nearest(field, in: AlertText.fieldNames).map { "; did you mean '{\($0)}'?" }
+                    ?? "; known: \(AlertText.fieldNames.joined(separator: ", "))"
+                reader.problem("a text has no field '{\(field)}'\(hint)", at: node)
             }
-        }.map(\.name)
-        guard node != nil else {
-            if parent != nil { reader.problem("a condition needs the key 'metric'", at: parent) }
-            return nil
         }
-        return reader.choice(node, "metric of \(kind.name)", metrics)
+        return (english, chinese)
     }
 
-    private static func bound(_ condition: [String: Node], _ node: Node?, _ reader: YAMLReader) -> RuleDefinition.Bound? {
-        switch (condition["above"], condition["below"]) {
-        case (let above?, nil): return reader.number(above, "above").map { .above($0) }
-        case (nil, let below?): return reader.number(below, "below").map { .below($0) }
-        case (nil, nil):
-            if node != nil { reader.problem("a condition needs 'above' or 'below'", at: node) }
-            return nil
-        case (_, let below?):
-            reader.problem("a condition has 'above' or 'below', not both", at: below)
-            return nil
-        }
-    }
-
-    private static func checkRange(
-        _ kind: Kind, _ metric: String, _ bound: RuleDefinition.Bound, _ condition: [String: Node], _ reader: YAMLReader
-    ) {
-        guard let field = kind.description.field(named: metric) else { return }
-        let range: ClosedRange<Double>
-        if case .number(_, let allowed, _) = field.storage { range = allowed } else { range = 0...1 }
-        switch bound {
-        case .above(let level) where level >= range.upperBound || level < range.lowerBound:
+    /// A rule that must hold longer than it is ever awake at a stretch.
+    private static func checkHold(_ rule: RuleDefinition, _ node: Node?, _ reader: YAMLReader) {
+        guard case .hours(let days) = rule.when, !days.hours.isEmpty else { return }
+        let longest = days.hours.map { $0.untilMinutes - $0.fromMinutes }.max() ?? 0
+        if rule.holdMilliseconds > Int64(longest) * 60_000 {
             reader.problem(
-                "no \(metric) is above \(level): it goes from \(range.lowerBound) to \(range.upperBound) \(field.unit)",
-                at: condition["above"])
-        case .below(let level) where level <= range.lowerBound || level > range.upperBound:
-            reader.problem(
-                "no \(metric) is below \(level): it goes from \(range.lowerBound) to \(range.upperBound) \(field.unit)",
-                at: condition["below"])
-        default: break
+                "it can never fire: 'for' is \(durationText(rule.holdMilliseconds)), but it is awake for \(longest) minutes at most",
+                at: node)
         }
     }
 
-    private static func clear(
-        _ condition: [String: Node], _ bound: RuleDefinition.Bound?, _ reader: YAMLReader
-    ) -> Double? {
-        let below = reader.number(condition["clear_below"], "clear_below")
-        let above = reader.number(condition["clear_above"], "clear_above")
-        switch bound {
-        case .above(let level):
-            if condition["clear_above"] != nil {
-                reader.problem("'above' clears with 'clear_below'", at: condition["clear_above"])
-            }
-            if let below, below > level {
-                reader.problem("clear_below \(below) is over the level \(level): it would clear at once", at: condition["clear_below"])
-            }
-            return below
-        case .below(let level):
-            if condition["clear_below"] != nil {
-                reader.problem("'below' clears with 'clear_above'", at: condition["clear_below"])
-            }
-            if let above, above < level {
-                reader.problem("clear_above \(above) is under the level \(level): it would clear at once", at: condition["clear_above"])
-            }
-            return above
-        case nil: return nil
-        }
+    static func severity(_ node: Node?, _ what: String, _ reader: YAMLReader) -> RuleDefinition.Severity? {
+        reader.choice(node, what, RuleDefinition.Severity.allCases.map(\.rawValue)).flatMap(RuleDefinition.Severity.init)
     }
 }

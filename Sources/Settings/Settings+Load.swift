@@ -211,7 +211,7 @@ struct SettingsLoader {
             names = node.mark == nil ? name.split(separator: ",").map(String.init) : [name]
         }
         do throws(Problems) {
-            settings.rules = try RuleFile.load(names.map(resolve))
+            settings.rules = try RuleFile.load(names.map(resolve), world: settings.world)
         } catch {
             otherProblems += error.all
         }

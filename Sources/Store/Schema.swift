@@ -22,6 +22,7 @@ enum Schema {
         migrator.registerMigration("2 device states in pages", migrate: DeviceStatePage.migrate)
         migrator.registerMigration("3 retention") { try $0.execute(sql: StoreWriter.retentionTable) }
         registerRollups(&migrator)
+        migrator.registerMigration("rules") { try $0.execute(sql: ruleTables) }
         return migrator
     }
 

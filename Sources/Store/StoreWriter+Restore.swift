@@ -2,24 +2,7 @@ public import Telemetry
 
 /// What the engine takes from the store at start, and after a batch that could not be committed.
 extension StoreWriter {
-    public func devices() throws(StoreError) -> [Device] {
-        let select = try connection.prepare(
-            """
-            SELECT number, kind, id, gateway, name, area, site, zone, lat, lon, team, tags FROM device ORDER BY number
-            """)
-        func optional(_ column: Int32) -> String? { select.isNull(column) ? nil : select.text(column) }
-        var devices: [Device] = []
-        while try select.step() {
-            guard let kind = Kind(name: select.text(1)) else { continue }
-            devices.append(
-                Device(
-                    number: UInt32(truncatingIfNeeded: select.integer(0)), kind: kind, id: select.text(2),
-                    gateway: select.text(3), name: optional(4), area: optional(5), site: optional(6),
-                    zone: optional(7), lat: select.isNull(8) ? nil : select.double(8),
-                    lon: select.isNull(9) ? nil : select.double(9), team: optional(10), tags: optional(11)))
-        }
-        return devices
-    }
+    public func devices() throws(StoreError) -> [Device] { try connection.devices() }
 
     public func engineState() throws(StoreError) -> EngineState {
         let select = try connection.prepare("SELECT clock, input, checkpoint_input, minutes_input FROM engine_state")

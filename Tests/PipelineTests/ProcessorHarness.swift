@@ -18,6 +18,12 @@ struct Script {
     var received: Int64? = nil
     var periodMilliseconds: UInt32 = 1000
     var officer = ""
+    var boot = ""
+    /// Further values.
+    var values: [(index: Int, value: Double)] = []
+    var bits: [(bit: Int, isOn: Bool)] = []
+    /// Noise flags.
+    var flags: UInt16 = 0
 }
 
 /// A store in a folder of its own, and processors run on it one after another: each `run` is a process' life.
@@ -26,6 +32,8 @@ final class Rig {
     var path: String { folder.appendingPathComponent("patrol.db").path }
     var options: EngineOptions
     let deviceCount: UInt32
+    /// Devices below 1,000 are meters, the others cameras, where a test does not say otherwise.
+    var kind: (UInt32) -> Kind = { $0 < 1_000 ? .noise : .bodycam }
 
     init(
         deviceCount: UInt32 = 2, rules: [RuleDefinition] = [Rig.loud], clock: EngineOptions.Clock = .recorded,
@@ -47,11 +55,13 @@ final class Rig {
     /// with `killed`, ends as a killed process does: without the final commit and checkpoint.
     @discardableResult
     func run(
-        _ readings: [Script], batches: [Int] = [], killed: Bool = false, retryMilliseconds: Int32? = nil
+        _ readings: [Script], batches: [Int] = [], killed: Bool = false, reloads: Bool = false,
+        retryMilliseconds: Int32? = nil
     ) throws -> [OutboxRow] {
         let store = try StoreWriter(path: path)
         let ring = Ring<Slot>(capacity: 4096)
         let signals = CommitSignals(ringBell: ring.readable)
+        let inbox = Inbox()
         let status = PipelineStatus()
         var published: [OutboxRow] = []
         var left = readings[...]
@@ -61,7 +71,7 @@ final class Rig {
         var processor: Processor? = try Processor(
             store: store,
             options: Processor.Options(engine: options, batchSlots: 512, retryMilliseconds: retryMilliseconds),
-            consumer: ring.makeConsumer(), signals: signals, inbox: Inbox(), status: status,
+            consumer: ring.makeConsumer(), signals: signals, inbox: inbox, status: status,
             logger: Logger(label: "test"), publish: { published += $0.events })
         register(into: &producer)
         while !left.isEmpty {
@@ -70,6 +80,10 @@ final class Rig {
             left = left.dropFirst(size)
             producer.publish()
             try processor!.runBatch()
+            if reloads {
+                inbox.reload(rules: options.rules, world: options.world)
+                try processor!.reloadRules()
+            }
         }
         if killed {
             processor = nil
@@ -85,7 +99,7 @@ final class Rig {
         for device in 0..<deviceCount {
             let bytes = Array("gd\(device)".utf8)
             var record = NewDevice(
-                kind: device < 1_000 ? .noise : .bodycam, device: device, received: Timestamp(milliseconds: 0))
+                kind: kind(device), device: device, received: Timestamp(milliseconds: 0))
             record.tail = 1
             record.gatewayBytes = 1
             record.idBytes = UInt8(bytes.count - 1)
@@ -104,13 +118,17 @@ final class Rig {
         reading.received = Timestamp(milliseconds: script.received ?? script.ts)
         reading.seq = script.seq ?? Reading.noSeq
         reading.set(0, script.level)
+        for (index, value) in script.values { reading.set(index, value) }
+        for (bit, isOn) in script.bits { reading.setBit(bit, isOn) }
+        if script.kind == .noise { (reading.bits, reading.bitsPresent) = (script.flags, script.flags) }
         reading.officerBytes = UInt8(script.officer.utf8.count)
-        reading.tail = script.officer.isEmpty ? 0 : 1
+        reading.bootBytes = UInt8(script.boot.utf8.count)
+        reading.tail = script.officer.isEmpty && script.boot.isEmpty ? 0 : 1
         _ = producer.claimWaiting(1 + Int(reading.tail))
         let first = producer.claimedCount - 1 - Int(reading.tail)
         unsafe UnsafeMutableRawPointer(producer.claimedSlot(first)).storeBytes(of: reading, as: Reading.self)
         if reading.tail > 0 {
-            let bytes = Array(script.officer.utf8)
+            let bytes = Array(script.officer.utf8) + Array(script.boot.utf8)
             unsafe UnsafeMutableRawPointer(producer.claimedSlot(first + 1)).copyMemory(
                 from: bytes, byteCount: bytes.count)
         }

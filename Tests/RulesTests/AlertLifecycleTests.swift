@@ -12,14 +12,14 @@ private func rule(
 
 /// Runs levels (ts in s, level) through one rule; a line for each transition, and the open state at the end.
 private func run(_ definition: RuleDefinition, _ readings: [(Int64, Double)], period: UInt32 = 1000) -> [String] {
-    let engine = AlertEngine(rules: RuleSet([definition]))
-    engine.reserve(device: 0)
+    let engine = AlertEngine(rules: RuleSet([definition]), world: World(zone: .utc))
+    engine.add(device: Device(number: 0, kind: definition.kind, id: "m", gateway: "g"))
     var before = Evaluated()
     for (second, level) in readings {
         var reading = Reading(kind: .noise, periodMilliseconds: period)
         reading.ts = Timestamp(milliseconds: second * 1000)
         reading.set(NoiseValue.laeq, level)
-        engine.evaluate(reading, before: before, clock: reading.ts)
+        unsafe engine.evaluate(reading, text: nil, before: before, clock: reading.ts)
         before.advance(reading)
     }
     var lines: [String] = []

@@ -1,0 +1,182 @@
+public import Telemetry
+
+/// Something besides readings that the rules' state depends on, in its place among the stored readings.
+public struct RuleInput: Sendable, Equatable {
+    /// Of the reading whose clock this is; of a tick: the last reading before it.
+    public var input: Int64
+    /// Time passed without a reading, up to `clock`.
+    public var isTick: Bool
+    public var clock: Timestamp
+    public var isCatchingUp: Bool
+
+    public init(input: Int64, isTick: Bool, clock: Timestamp, isCatchingUp: Bool) {
+        self.input = input
+        self.isTick = isTick
+        self.clock = clock
+        self.isCatchingUp = isCatchingUp
+    }
+}
+
+/// A rule that is in force, and since which stored reading.
+public struct RuleInForce: Sendable, Equatable {
+    public var rule: String
+    public var hash: UInt64
+    public var sinceInput: Int64
+
+    public init(rule: String, hash: UInt64, sinceInput: Int64) {
+        self.rule = rule
+        self.hash = hash
+        self.sinceInput = sinceInput
+    }
+}
+
+/// What an alert says besides its row.
+public struct AlertDetail: Sendable, Equatable {
+    public var titleEnglish: String, titleChinese: String
+    /// Empty where the rule has no text.
+    public var textEnglish: String, textChinese: String
+    public var unit: String
+    /// The level or limit that was passed, where there is one.
+    public var bound: Double?
+    public var standard: String?
+    /// Share of the window that was covered, where there is one.
+    public var coverage: Double?
+    /// Of a group, commas between them.
+    public var devices: String?
+    /// Why it ended.
+    public var reason: String?
+
+    public init(
+        titleEnglish: String, titleChinese: String, textEnglish: String, textChinese: String, unit: String, bound: Double?,
+        standard: String?, coverage: Double?, devices: String?, reason: String?
+    ) {
+        self.titleEnglish = titleEnglish
+        self.titleChinese = titleChinese
+        self.textEnglish = textEnglish
+        self.textChinese = textChinese
+        self.unit = unit
+        self.bound = bound
+        self.standard = standard
+        self.coverage = coverage
+        self.devices = devices
+        self.reason = reason
+    }
+}
+
+/// The rows of rules: their states, their other inputs, the texts of alerts. The writer's thread only.
+public final class RuleRows {
+    private let connection: Connection
+    private let setState: Statement
+    private let dropState: Statement
+    private let addInput: Statement
+    private let dropInputs: Statement
+    private let setDetail: Statement
+    private let setReason: Statement
+    private let dropRules: Statement
+    private let addRule: Statement
+
+    public init(_ store: StoreWriter) throws(StoreError) {
+        connection = store.connection
+        setState = try connection.prepare("INSERT OR REPLACE INTO rule_state VALUES (?,?)")
+        dropState = try connection.prepare("DELETE FROM rule_state WHERE page = ?")
+        addInput = try connection.prepare("INSERT INTO rule_input (input, is_tick, clock, is_catching_up) VALUES (?,?,?,?)")
+        dropInputs = try connection.prepare("DELETE FROM rule_input WHERE input <= ?")
+        setDetail = try connection.prepare("INSERT OR REPLACE INTO alert_detail VALUES (?,?,?,?,?,?,?,?,?,?,?)")
+        setReason = try connection.prepare("UPDATE alert_detail SET reason = ? WHERE alert_id = ?")
+        dropRules = try connection.prepare("DELETE FROM rule_in_force")
+        addRule = try connection.prepare("INSERT INTO rule_in_force VALUES (?,?,?)")
+    }
+
+    /// What belongs to no device stands beside the pages of devices.
+    public static let shared: Int64 = -1
+
+    public func write(state: [UInt8], page: Int64) throws(StoreError) {
+        if state.isEmpty {
+            dropState.bind(1, page)
+            return try dropState.run()
+        }
+        setState.bind(1, page)
+        setState.bindBlob(2, state)
+        try setState.run()
+    }
+
+    public func states(_ body: (Int64, [UInt8]) -> Void) throws(StoreError) {
+        let select = try connection.prepare("SELECT page, state FROM rule_state ORDER BY page")
+        while try select.step() { body(select.integer(0), select.bytes(1)) }
+    }
+
+    public func add(_ input: RuleInput) throws(StoreError) {
+        addInput.bind(1, input.input)
+        addInput.bind(2, input.isTick ? 1 : Int64(0))
+        addInput.bind(3, input.clock.milliseconds)
+        addInput.bind(4, input.isCatchingUp ? 1 : Int64(0))
+        try addInput.run()
+    }
+
+    public func dropInputs(upTo input: Int64) throws(StoreError) {
+        dropInputs.bind(1, input)
+        try dropInputs.run()
+    }
+
+    /// Those behind `input`, in their order.
+    public func inputs() throws(StoreError) -> [RuleInput] {
+        let select = try connection.prepare("SELECT input, is_tick, clock, is_catching_up FROM rule_input ORDER BY seq")
+        var inputs: [RuleInput] = []
+        while try select.step() {
+            inputs.append(
+                RuleInput(
+                    input: select.integer(0), isTick: select.integer(1) != 0,
+                    clock: Timestamp(milliseconds: select.integer(2)), isCatchingUp: select.integer(3) != 0))
+        }
+        return inputs
+    }
+
+    public func rulesInForce() throws(StoreError) -> [RuleInForce] {
+        let select = try connection.prepare("SELECT rule, hash, since_input FROM rule_in_force ORDER BY rule")
+        var rules: [RuleInForce] = []
+        while try select.step() {
+            rules.append(
+                RuleInForce(rule: select.text(0), hash: UInt64(select.text(1), radix: 16) ?? 0, sinceInput: select.integer(2)))
+        }
+        return rules
+    }
+
+    public func write(inForce rules: [RuleInForce]) throws(StoreError) {
+        try dropRules.run()
+        for rule in rules {
+            addRule.bind(1, rule.rule)
+            addRule.bind(2, String(rule.hash, radix: 16))
+            addRule.bind(3, rule.sinceInput)
+            try addRule.run()
+        }
+    }
+
+    public func write(detail: AlertDetail, of alert: String) throws(StoreError) {
+        setDetail.bind(1, alert)
+        setDetail.bind(2, detail.titleEnglish)
+        setDetail.bind(3, detail.titleChinese)
+        setDetail.bind(4, detail.textEnglish.isEmpty ? nil : detail.textEnglish)
+        setDetail.bind(5, detail.textChinese.isEmpty ? nil : detail.textChinese)
+        setDetail.bind(6, detail.unit)
+        if let bound = detail.bound { setDetail.bind(7, bound) } else { setDetail.bindNull(7) }
+        setDetail.bind(8, detail.standard)
+        if let coverage = detail.coverage { setDetail.bind(9, coverage) } else { setDetail.bindNull(9) }
+        setDetail.bind(10, detail.devices)
+        setDetail.bind(11, detail.reason)
+        try setDetail.run()
+    }
+
+    /// Why an alert ended, where it is known beside its detail.
+    public func write(reason: String, of alert: String) throws(StoreError) {
+        setReason.bind(1, reason)
+        setReason.bind(2, alert)
+        try setReason.run()
+    }
+
+    /// Stored readings of all kinds behind `input`, in their order, with their texts (`officer`, then `boot`).
+    public func readings(
+        after input: Int64, _ body: (Int64, borrowing Reading, [UInt8]) -> Void
+    ) throws(StoreError) {
+        try connection.forEachReading(after: input, body)
+    }
+}
