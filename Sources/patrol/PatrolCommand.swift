@@ -17,7 +17,7 @@ struct PatrolCommand: AsyncParsableCommand {
         version: version,
         subcommands: [
             UpCommand.self, RunCommand.self, CheckCommand.self, TailCommand.self, QueryCommand.self, SqlCommand.self,
-            DoctorCommand.self,
+            DoctorCommand.self, RulesCommand.self,
             ReplayCommand.self, SimulateCommand.self,
         ])
 }

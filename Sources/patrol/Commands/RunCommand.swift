@@ -13,7 +13,8 @@ struct RunCommand: AsyncParsableCommand {
         commandName: "run",
         abstract: "Runs the pipeline on your broker until it is told to stop.",
         discussion: """
-            SIGTERM and Ctrl-C end it cleanly: what was read is committed and acknowledged first.
+            SIGTERM and Ctrl-C end it cleanly: what was read is committed and acknowledged first. SIGHUP (or 'patrol rules
+            reload') reads the rules and the files around them again, all or nothing.
 
             EXAMPLES
               patrol check patrol.yaml && patrol run --config patrol.yaml
@@ -24,7 +25,7 @@ struct RunCommand: AsyncParsableCommand {
 
     func run() async throws {
         let settings = try Exit.onProblems { try Settings.load(path: config) }
-        try await Serve.run(settings: settings)
+        try await Serve.run(settings: settings, config: config)
     }
 }
 
@@ -59,7 +60,8 @@ struct CheckCommand: ParsableCommand {
 
 /// The pipeline with its HTTP server, until a signal.
 enum Serve {
-    static func run(settings: Settings, more: [any Service] = [], logLevel: Logger.Level = .info) async throws {
+    /// - Parameter config: the settings file that SIGHUP reads again.
+    static func run(settings: Settings, config: String? = nil, more: [any Service] = [], logLevel: Logger.Level = .info) async throws {
         LoggingSystem.bootstrap { label in
             var handler = StreamLogHandler.standardError(label: label)
             handler.logLevel = label == "patrol" ? logLevel : .error
@@ -82,6 +84,8 @@ enum Serve {
                 host: settings.listenHost, port: settings.listenPort, timezone: settings.timezone),
             status: pipeline.statusSource,
             store: try Exit.onStoreFailure { try StoreReader(path: settings.storePath) }, logger: Logger(label: "http"))
+        let hangups = config.map { reloads(of: $0, into: pipeline, logger) }
+        defer { hangups?.cancel() }
         let group = ServiceGroup(
             configuration: .init(
                 services: [
@@ -96,6 +100,26 @@ enum Serve {
         } catch let error as HTTPServerError {
             throw Exit.fail("\(error)", Exit.settings)
         }
+    }
+}
+
+extension Serve {
+    /// Reads the settings again at each SIGHUP. What is broken is said, and the old rules go on.
+    private static func reloads(
+        of config: String, into pipeline: LivePipeline, _ logger: Logger
+    ) -> any DispatchSourceSignal {
+        signal(SIGHUP, SIG_IGN)
+        let source = DispatchSource.makeSignalSource(signal: SIGHUP, queue: .global())
+        source.setEventHandler {
+            do throws(Problems) {
+                pipeline.reload(try Settings.load(path: config))
+            } catch {
+                for problem in error.all { logger.error("\(problem)") }
+                logger.error("\(error.all.count) problems in \(config): the rules stay as they were")
+            }
+        }
+        source.resume()
+        return source
     }
 }
 
