@@ -2,9 +2,11 @@
 import re
 import sqlite3
 import statistics
+import sys
 from dataclasses import dataclass, field
 
 import counting
+import rules_rows
 import workloads
 
 
@@ -221,3 +223,4 @@ ROWS = {
     "retains": retains,
     "disk": disk,
 }
+ROWS |= rules_rows.rows(sys.modules[__name__])

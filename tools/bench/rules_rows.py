@@ -1,0 +1,95 @@
+"""Rows on rules: what they cost beside the one rule of the main path, and how fast the past is judged."""
+import os
+from pathlib import Path
+
+import workloads
+from processes import Process
+
+WINDOW = """rules:
+  - id: window
+    on: noise
+    condition: { metric: laeq, window: 20m, above: 70 }
+    severity: warning
+"""
+
+# As the example district's rules for noise, for every meter: three windows, a limit, silence, a battery.
+DISTRICT = """rules:
+  - { id: over, on: noise, condition: { metric: laeq, above: 70, for: 30s, clear_below: 68 }, severity: warning, task: { kind: check } }
+  - { id: day, on: noise, when: { hours: 06:00-22:00 }, condition: { metric: laeq, window: 20m, limit: gb12523 }, severity: warning, keep_firing_for: 5m, cool_down: 30m }
+  - { id: night, on: noise, when: { hours: 22:00-06:00 }, condition: { metric: laeq, window: 5m, limit: gb12523, margin: 20 }, severity: warning, keep_firing_for: 5m }
+  - { id: peak, on: noise, when: { hours: 22:00-06:00 }, condition: { metric: lmax, limit: gb12523 }, severity: warning }
+  - { id: weekend, on: noise, when: { hours: 10:00-12:00, weekdays: [sat, sun] }, condition: { metric: laeq, window: 1m, above: 69 }, severity: warning }
+  - { id: silent, on: noise, condition: { absent_for: 30m }, severity: info }
+  - { id: battery, on: noise, condition: { metric: battery, below: 10, clear_above: 20 }, severity: info }
+"""
+
+DATA = Path(os.environ.get("PATROL_DATA", Path(__file__).resolve().parents[2].parent / "shared/data"))
+
+
+def thousand():
+    """1,000 rules, of which each meter meets ten."""
+    lines = ["rules:"]
+    for number in range(1000):
+        names = ", ".join(f"meter-{device:06d}" for device in range(number // 10 * 10, number // 10 * 10 + 10))
+        lines.append(
+            f"  - {{ id: r{number}, on: noise, where: {{ devices: [{names}] }}, "
+            f"condition: {{ metric: laeq, above: {70 + number % 10} }}, severity: info }}")
+    return "\n".join(lines) + "\n"
+
+
+def replay(bench, recording, rules):
+    with bench.store() as store:
+        command = [bench.patrol, "replay", recording.path, "--into", store]
+        if rules:
+            path = store.parent / "rules.yaml"
+            path.write_text(rules)
+            command += ["--rules", path]
+        process = Process(command, log=store.parent / "replay.log").wait(limit_seconds=1800)
+        workloads.check_stored(store, recording.readings)
+        return workloads.sample(process.wall_seconds, process.cpu_seconds, recording.readings)
+
+
+def rows(rows):
+    """The rows by name; `rows` is the module that has the others."""
+    def against_one_rule(name, title, rules):
+        def measure(bench):
+            recording = bench.recording(bench.messages)
+            samples = rows.alternate(
+                bench, lambda: replay(bench, recording, rules()), lambda: replay(bench, recording, workloads.RULES))
+            return [rows.compared(name, title, "≥ 0.9 ×", samples)]
+        return measure
+
+    def evaluations(bench):
+        """CPU of a run with the rule less that of one without any: what a reading costs."""
+        recording = bench.recording(bench.messages, devices=10_000)
+        samples = rows.alternate(
+            bench, lambda: replay(bench, recording, WINDOW), lambda: replay(bench, recording, None))
+        with_rule, without = (rows.median(taken, "cpu") for taken in samples)
+        rate = 1 / max(1e-3, with_rule - without)
+        return [rows.Result(
+            "rules-window", "a rule with a window, 10,000 devices, one core", "million/s", "≥ 5", rate, None, None,
+            {"cpu_seconds_per_million": {"with": round(with_rule, 3), "without": round(without, 3)}})]
+
+    def backtest(bench):
+        path = DATA / "noise_tallinn_kesklinn.csv.gz"
+        rules = "".join(
+            f"  - {{ id: r{number}, on: noise, condition: {{ metric: laeq, window: {window}, above: {level}, coverage: 40 }}, severity: info }}\n"
+            for number, (window, level) in enumerate(
+                (window, level) for window in ("5m", "10m", "20m", "1h") for level in (65, 68, 71)))
+        taken = []
+        for _ in range(bench.rounds):
+            with bench.store() as store:
+                file = store.parent / "rules.yaml"
+                file.write_text("rules:\n" + rules)
+                command = [bench.patrol, "rules", "backtest", file, "--from", path, "--period", "60s"]
+                taken.append(Process(command, log=store.parent / "log").wait(limit_seconds=600).wall_seconds)
+        return [rows.Result(
+            "rules-backtest", "backtest of Tallinn, 12 rules with windows", "s", "≤ 2", sorted(taken)[len(taken) // 2], None,
+            None, {"seconds": [round(seconds, 2) for seconds in taken]})]
+
+    return {
+        "rules-district": against_one_rule("rules-district", "replay with the district's rules, against one", lambda: DISTRICT),
+        "rules-1000": against_one_rule("rules-1000", "replay with 1,000 rules, ten a meter, against one", thousand),
+        "rules-window": evaluations,
+        "rules-backtest": backtest,
+    }
