@@ -7,6 +7,10 @@ extension AlertEngine {
         !dirty.isEmpty || !transitions.isEmpty || !vanished.isEmpty || !groups.dirty.isEmpty
     }
 
+    /// Transitions since the last ``drain(vanished:transitions:open:)``, for who follows them one by one.
+    public var transitionCount: Int { transitions.count }
+    public func transition(_ index: Int) -> AlertSnapshot { transitions[index] }
+
     /// Hands over what changed since the last call: stored pending rows that are gone, transitions in their order, and
     /// the alerts open now whose row changed.
     public func drain(

@@ -77,6 +77,7 @@ public final class AlertEngine {
     let fences: FenceSets
     let liftWords: [String]
     var directory: DeviceDirectory
+    private let hasGroups: Bool
     var groups = AlertGroups()
     /// Per rule: when its newest alerts began to fire.
     var recentFires: [[Timestamp]]
@@ -90,6 +91,7 @@ public final class AlertEngine {
     public init(rules: RuleSet, world: World) {
         self.rules = rules
         self.world = world
+        hasGroups = rules.definitions.contains { $0.group != nil }
         indexOfHash = Dictionary(rules.hashes.enumerated().map { ($0.element, $0.offset) }) { first, _ in first }
         unsafe ruleTable = .allocate(capacity: max(1, rules.rules.count))
         unsafe ruleTable.initialize(from: rules.rules, count: rules.rules.count)
@@ -156,7 +158,8 @@ public final class AlertEngine {
             unsafe (entries + entryCount).initialize(to: Entry())
             entryCount += 1
         }
-        directory.devices[device.number] = device
+        // Only groups ask for it.
+        if hasGroups { directory.devices[device.number] = device }
         let list = directory.list(for: device, world) { list in
             while listCount + list.count > listCapacity { unsafe lists = AlertEngine.grown(lists, listCount, &listCapacity) }
             unsafe (lists + listCount).initialize(from: list, count: list.count)

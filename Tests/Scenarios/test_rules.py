@@ -79,8 +79,8 @@ BOX = (30.2501, -97.7803, 30.3003, -97.7202)
 AUSTIN = """
 rules:
   - { id: fast, on: vehicle, condition: { metric: speed_kmh, above: 100 }, severity: warning }
-  - { id: mean, on: vehicle, condition: { metric: speed_kmh, window: 20m, above: 50, coverage: 50 }, severity: info }
-  - { id: stand, on: vehicle, condition: { metric: speed_kmh, below: 1, for: 30m }, severity: info }
+  - { id: mean, on: vehicle, condition: { metric: speed_kmh, window: 20m, above: 50, coverage: 3 }, severity: info }
+  - { id: stand, on: vehicle, condition: { metric: speed_kmh, window: 30m, value: max, below: 1, coverage: 3 }, severity: info }
   - { id: top, on: vehicle, condition: { metric: speed_kmh, window: 1h, value: max, above: 90, coverage: 0 }, severity: info, keep_firing_for: 20m }
   - { id: absent, on: vehicle, condition: { absent_for: 20m }, severity: warning }
   - { id: jump, on: vehicle, condition: { metric: implied_kmh, above: 80 }, severity: info }
@@ -89,7 +89,7 @@ rules:
   - { id: entered, on: vehicle, condition: { entered: [centre] }, severity: info, keep_firing_for: 5m }
   - { id: left, on: vehicle, condition: { left: [centre], after: 5m }, severity: info }
   - { id: rounds, on: vehicle, condition: { count: { entered: [centre] }, window: 6h, above: 3 }, severity: info }
-  - { id: rush, on: vehicle, when: { hours: 16:00-19:00, weekdays: [mon-fri] }, condition: { all: [{ inside: [centre] }, { metric: speed_kmh, below: 5 }], for: 12m }, severity: warning }
+  - { id: rush, on: vehicle, when: { hours: 16:00-19:00, weekdays: [mon-fri] }, condition: { all: [{ inside: [centre] }, { not: { metric: speed_kmh, above: 5 } }] }, severity: warning, keep_firing_for: 6m }
   - { id: brake, on: vehicle, condition: { rate: speed_kmh, per: 4m, below: -60 }, severity: info }
 """
 
@@ -97,8 +97,8 @@ rules:
 def austin(zone):
     return {
         "fast": lambda: Rule(Level("speed_kmh", 100)),
-        "mean": lambda: Rule(Windowed("speed_kmh", "mean", 20 * MINUTE, 50, coverage=0.5)),
-        "stand": lambda: Rule(Level("speed_kmh", 1, above=False), hold=30 * MINUTE),
+        "mean": lambda: Rule(Windowed("speed_kmh", "mean", 20 * MINUTE, 50, coverage=0.03)),
+        "stand": lambda: Rule(Windowed("speed_kmh", "highest", 30 * MINUTE, 1, above=False, coverage=0.03)),
         "top": lambda: Rule(Windowed("speed_kmh", "highest", 60 * MINUTE, 90, coverage=0), keep=20 * MINUTE),
         "absent": lambda: Rule(absent=20 * MINUTE),
         "jump": lambda: Rule(Implied(80)),
@@ -108,7 +108,7 @@ def austin(zone):
         "left": lambda: Rule(Side(BOX, "left", 5 * MINUTE)),
         "rounds": lambda: Rule(Count(Side(BOX, "entered"), 360 * MINUTE, 3, each=True)),
         "rush": lambda: Rule(
-            Tree("all", (False, Side(BOX, "inside")), (False, Level("speed_kmh", 5, above=False))), hold=12 * MINUTE,
+            Tree("all", (False, Side(BOX, "inside")), (True, Level("speed_kmh", 5))), keep=6 * MINUTE,
             hours=(16, 19), weekdays=(1, 2, 3, 4, 5), zone=zone),
         "brake": lambda: Rule(Rate("speed_kmh", 4 * MINUTE, -60, above=False)),
     }
@@ -154,7 +154,7 @@ class Backtests(unittest.TestCase):
             "type": "Feature", "properties": {"id": "centre", "name": "centre", "kind": "centre"},
             "geometry": {"type": "Polygon", "coordinates": [corners]}}]}
         self.compare(
-            "gps_capmetro_austin.csv.gz", AUSTIN, "America/Chicago", "vehicle", 4 * MINUTE,
+            "gps_capmetro_austin.csv.gz", AUSTIN, "America/Chicago", "vehicle", 10_000,
             {"lat": "lat", "lon": "lon", "speed_kmh": "speed_kmh"}, austin, fence)
 
 
