@@ -130,7 +130,7 @@ class Backtests(unittest.TestCase):
                 settings += "fences: fences.geojson\n"
             result = patrol(
                 "rules", "backtest", write("rules.yaml", rules), "--config", write("patrol.yaml", settings), "--from", path,
-                "--kind", kind, "--period", f"{period // 1000}s", "--format", "json")
+                "--kind", kind, "--period", f"{period // 1000}s", "--format", "json", timeout=900)
         self.assertEqual(result.returncode, 0, result.stderr)
         lines = [json.loads(line) for line in result.stdout.splitlines()]
         have = {(a["rule"], a["device"], a["started_at"], a["fired_at"], a["resolved_at"]) for a in lines if "rule" in a}
