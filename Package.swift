@@ -14,10 +14,14 @@ let package = Package(
     products: [.executable(name: "patrol", targets: ["patrol"])],
     dependencies: [
         .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
+        .package(url: "https://github.com/apple/swift-crypto", from: "4.5.2"),
         .package(url: "https://github.com/apple/swift-log", from: "1.16.2"),
         .package(url: "https://github.com/groue/GRDB.swift", from: "7.10.0"),
         .package(url: "https://github.com/hummingbird-project/hummingbird", from: "2.28.1"),
+        .package(url: "https://github.com/apple/swift-nio-ssl", from: "2.37.6"),
+        .package(url: "https://github.com/apple/swift-nio", from: "2.101.2"),
         .package(url: "https://github.com/jpsim/Yams", from: "6.2.2"),
+        .package(url: "https://github.com/swift-server/async-http-client", from: "1.37.0"),
         .package(url: "https://github.com/swift-server/swift-service-lifecycle", from: "2.13.0"),
     ],
     targets: [
@@ -37,7 +41,17 @@ let package = Package(
             ],
             swiftSettings: hot),
         .target(name: "Dispatching", dependencies: ["Telemetry"], swiftSettings: strict),
-        .target(name: "Delivery", dependencies: ["Telemetry", "Mosquitto"], swiftSettings: strict),
+        .target(
+            name: "Delivery",
+            dependencies: [
+                "Telemetry", "Mosquitto", "Store",
+                .product(name: "AsyncHTTPClient", package: "async-http-client"),
+                .product(name: "Crypto", package: "swift-crypto"),
+                .product(name: "NIOCore", package: "swift-nio"),
+                .product(name: "NIOPosix", package: "swift-nio"),
+                .product(name: "NIOSSL", package: "swift-nio-ssl"),
+            ],
+            swiftSettings: strict),
         .target(
             name: "Settings",
             dependencies: ["Telemetry", "Rules", .product(name: "Yams", package: "Yams")],
@@ -45,7 +59,7 @@ let package = Package(
         .target(
             name: "API",
             dependencies: [
-                "Telemetry", "Store",
+                "Telemetry", "Store", "Delivery",
                 .product(name: "Hummingbird", package: "hummingbird"),
                 .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
                 .product(name: "Logging", package: "swift-log"),
@@ -88,9 +102,12 @@ let package = Package(
         .testTarget(
             name: "APITests",
             dependencies: [
-                "API", "Store", "Telemetry", .product(name: "HummingbirdTesting", package: "hummingbird"),
+                "API", "Delivery", "Store", "Telemetry", .product(name: "HummingbirdTesting", package: "hummingbird"),
                 .product(name: "GRDB", package: "GRDB.swift"),
             ]),
+        .testTarget(
+            name: "DeliveryTests",
+            dependencies: ["Delivery", "Store", "Telemetry", .product(name: "GRDB", package: "GRDB.swift")]),
         .testTarget(name: "SettingsTests", dependencies: ["Settings", "Rules", "Telemetry"]),
         .testTarget(name: "IngestTests", dependencies: ["Ingest", "Telemetry", "Ring"]),
         .testTarget(name: "RecordingTests", dependencies: ["Ingest", "Telemetry"]),

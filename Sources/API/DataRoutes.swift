@@ -16,23 +16,6 @@ enum DataRoutes {
                 return Reply.json(JSONText.page(try await store.read { reader throws(StoreError) in try reader.page(query) }))
             }
         }
-        api.get("events") { request, _ -> Response in
-            let parameters = Parameters(request)
-            let after: Int64, limit: Int64
-            do throws(ParameterProblem) {
-                after = try parameters.integer("after", 0...Int64.max) ?? 0
-                limit = try parameters.integer("limit", 1...1000) ?? 100
-            } catch {
-                return Reply.problem(.badRequest, error.message)
-            }
-            let rows = try await store.read { reader throws(StoreError) in
-                try reader.outbox(after: after, limit: Int(limit))
-            }
-            let items = rows.map { row in
-                "{\"seq\":\(row.sequence),\"topic\":\(JSONText.quoted(row.topic)),\"event\":\(row.payload)}"
-            }
-            return Reply.json("{\"items\":[\(items.joined(separator: ","))],\"next\":\(rows.last?.sequence ?? after)}")
-        }
         api.get("summary") { _, _ -> Response in
             let summary = try await store.read { reader throws(StoreError) in try reader.summary() }
             return Reply.json(
@@ -73,7 +56,7 @@ struct ParameterProblem: Error {
 
 /// The parameters of a request, checked.
 struct Parameters {
-    private let request: Request
+    let request: Request
     static let pageKeys = ["kind", "device", "state", "since", "until", "limit", "cursor"]
 
     init(_ request: Request) { self.request = request }

@@ -1,3 +1,4 @@
+public import Delivery
 public import Hummingbird
 public import Logging
 import NIOCore
@@ -12,12 +13,10 @@ public struct HTTPServerOptions: Sendable {
     public var timezone: String
     /// Names of areas by code (6, 9 or 12 digits), for people; empty where there is no `areas` file.
     public var areaNames: [String: String]
-    /// Streams (`/api/v1/stream`) open at a time; more are refused with 503.
-    public var streamLimit = 64
-    /// How often a stream looks for new events, and how long it may be silent.
-    public var streamPollMilliseconds = 100, heartbeatMilliseconds = 15_000
     /// A connection whose other end takes nothing for so long is closed.
     public var stallMilliseconds: Int64 = 10_000
+    /// Of the MQTT topics, for their description.
+    public var topicRoot = "patrol/v1"
     /// Where the system's package libjs-leaflet has its files.
     public var leafletFolder = "/usr/share/javascript/leaflet"
 
@@ -48,19 +47,22 @@ public struct HTTPServer: Service {
     private let options: HTTPServerOptions
     private let status: StatusSource
     private let store: StoreReader
+    private let outlets: Outlets
     private let logger: Logger
 
-    public init(options: HTTPServerOptions, status: StatusSource, store: StoreReader, logger: Logger) {
+    public init(options: HTTPServerOptions, status: StatusSource, store: StoreReader, outlets: Outlets, logger: Logger) {
         self.options = options
         self.logger = logger
         self.status = status
         self.store = store
+        self.outlets = outlets
     }
 
     /// Runs until the service group ends it.
     /// - Throws: ``HTTPServerError`` where it cannot listen.
     public func run() async throws {
-        let application = HTTPServer.application(options: options, status: status, store: store, logger: logger)
+        let application = HTTPServer.application(
+            options: options, status: status, store: store, outlets: outlets, logger: logger)
         do {
             try await application.run()
         } catch let error as IOError {
@@ -72,11 +74,11 @@ public struct HTTPServer: Service {
 
     /// - Parameter onRunning: called with the port once it listens.
     static func application(
-        options: HTTPServerOptions, status: StatusSource, store: StoreReader, logger: Logger,
+        options: HTTPServerOptions, status: StatusSource, store: StoreReader, outlets: Outlets, logger: Logger,
         onRunning: @escaping @Sendable (Int) -> Void = { _ in }
     ) -> some ApplicationProtocol {
         Application(
-            router: router(options: options, status: status, store: store),
+            router: router(options: options, status: status, store: store, outlets: outlets),
             server: .http1(
                 configuration: .init(additionalChannelHandlers: [StallGuard(milliseconds: options.stallMilliseconds)])),
             configuration: ApplicationConfiguration(
@@ -87,15 +89,16 @@ public struct HTTPServer: Service {
 
     /// The routes alone, for tests without sockets.
     public static func router(
-        options: HTTPServerOptions, status: StatusSource, store: StoreReader
+        options: HTTPServerOptions, status: StatusSource, store: StoreReader, outlets: Outlets
     ) -> Router<BasicRequestContext> {
         let router = Router(options: .autoGenerateHeadEndpoints)
         router.add(middleware: ReadOnly())
         let access = StoreAccess(store)
         StatusRoutes.add(to: router, status)
         DataRoutes.add(to: router, access)
-        StreamRoutes.add(to: router, access, options)
-        router.get("api/v1/openapi.json") { _, _ in Reply.json(OpenAPI.document) }
+        StreamRoutes.add(to: router, outlets)
+        OutletRoutes.add(to: router, outlets)
+        DocumentRoutes.add(to: router, topicRoot: options.topicRoot)
         Console.add(to: router, options)
         return router
     }

@@ -8,18 +8,7 @@ enum OpenAPI {
         for collection in StoreCollection.allCases {
             paths.append(path("/api/v1/\(collection.rawValue)", summary(collection), pageParameters(collection), page))
         }
-        let sequence = parameter("after", "query", "Behind this sequence number.", "{\"type\":\"integer\",\"minimum\":0}")
-        paths.append(
-            path(
-                "/api/v1/events", "Events for consumers as they are published (CloudEvents), oldest first.",
-                [sequence, parameter("limit", "query", "Events at most.", limit)], page))
-        paths.append(
-            path(
-                "/api/v1/stream",
-                "The same events live as server-sent events, named alert or task; the id is the sequence number. From now on without after or Last-Event-ID. An event gap says how many are no longer there.",
-                [sequence, parameter("Last-Event-ID", "header", "Goes on behind this event.", "{\"type\":\"integer\",\"minimum\":0}")],
-                "{\"200\":{\"description\":\"Events.\",\"content\":{\"text/event-stream\":{\"schema\":{\"type\":\"string\"}}}},\"503\":{\"description\":\"Too many streams are open.\"}}"
-            ))
+        paths += eventPaths
         paths.append(path("/api/v1/about", "The server's clock (now), time zone and names of areas.", [], object("About.")))
         paths.append(path("/api/v1/summary", "Counts at a glance.", [], object("Counts.")))
         paths.append(path("/api/v1/positions", "Where devices are, WGS-84 degrees.", [], object("Places.")))
@@ -32,7 +21,8 @@ enum OpenAPI {
         paths.append(path("/metrics", "Metrics in the Prometheus text format 0.0.4.", [], plain("Metrics.")))
         return """
             {"openapi":"3.1.0","info":{"title":"Patrol","version":"1","description":"Times are UTC milliseconds. Lists come \
-            page by page: pass next as cursor."},"paths":{\(paths.joined(separator: ","))}}
+            page by page: pass next as cursor."},"paths":{\(paths.joined(separator: ","))},\
+            "components":{"schemas":{\(eventComponents)}}}
             """
     }()
 
@@ -71,11 +61,11 @@ enum OpenAPI {
         return list
     }
 
-    private static func parameter(_ name: String, _ place: String, _ about: String, _ schema: String) -> String {
+    static func parameter(_ name: String, _ place: String, _ about: String, _ schema: String) -> String {
         "{\"name\":\"\(name)\",\"in\":\"\(place)\",\"description\":\(JSONText.quoted(about)),\"schema\":\(schema)}"
     }
 
-    private static func path(_ path: String, _ summary: String, _ parameters: [String], _ responses: String) -> String {
+    static func path(_ path: String, _ summary: String, _ parameters: [String], _ responses: String) -> String {
         """
         "\(path)":{"get":{"summary":\(JSONText.quoted(summary)),"parameters":[\(parameters.joined(separator: ","))],\
         "responses":\(responses)}}
@@ -87,7 +77,7 @@ enum OpenAPI {
     }
 
     private static func plain(_ about: String) -> String { "{\"200\":\(content(about, "text/plain"))}" }
-    private static func object(_ about: String) -> String { "{\"200\":\(content(about, "application/json"))}" }
+    static func object(_ about: String) -> String { "{\"200\":\(content(about, "application/json"))}" }
 
     private static let page = """
         {"200":{"description":"A page.","content":{"application/json":{"schema":{"type":"object","required":["items","next"],\

@@ -1,44 +1,66 @@
+import Delivery
 import HTTPTypes
 import Hummingbird
 import ServiceLifecycle
 import Store
-import Synchronization
 
-/// `/api/v1/stream`: the outbox as server-sent events (WHATWG HTML §9.2), from `Last-Event-ID` on.
+/// The stream of events over HTTP: `/api/v1/events` page by page, `/api/v1/stream` as server-sent events.
 ///
-/// The next page is read only when the last one is written, so a connection never holds more than one page; a reader that
-/// takes nothing is disconnected by ``StallGuard`` and resumes with the last id it saw.
+/// A stream's next page is read only when the last one is written, so a connection never holds more than one page; a
+/// reader that takes nothing is disconnected by ``StallGuard``, one that is too slow is told so, and both resume with
+/// the last id they saw.
 enum StreamRoutes {
-    static let pageEvents = 100
+    private static let filters = ["type", "area", "severity", "rule"]
 
-    static func add(to router: Router<BasicRequestContext>, _ store: StoreAccess, _ options: HTTPServerOptions) {
-        let seats = Seats(options.streamLimit)
-        router.get("api/v1/stream") { request, _ -> Response in
+    static func add(to router: Router<BasicRequestContext>, _ outlets: Outlets) {
+        router.get("api/v1/events") { request, _ -> Response in
             let parameters = Parameters(request)
-            var after: Int64?
+            let position: StreamPosition?, limit: Int64, wait: Double, filter: EventFilter
             do throws(ParameterProblem) {
-                after = try parameters.integer("after", 0...Int64.max)
+                try parameters.allow(["after", "limit", "wait"] + filters)
+                position = try parameters.position("after")
+                limit = try parameters.integer("limit", 1...Int64(PullOutlet.pageEvents)) ?? 100
+                wait = try parameters.seconds("wait", upTo: PullOutlet.waitSeconds)
+                filter = try parameters.filter()
             } catch {
                 return Reply.problem(.badRequest, error.message)
             }
-            if let text = request.headers[.lastEventID] {
-                guard let number = Int64(text), number >= 0 else {
-                    return Reply.problem(.badRequest, "Last-Event-ID is a sequence number, not '\(text)'")
+            let answer = try await outlets.pull.answer(
+                after: position, limit: Int(limit), waitSeconds: wait, filter: filter)
+            return Response(
+                status: .ok,
+                headers: [
+                    .contentType: "application/json; charset=utf-8", .cacheControl: "no-store", .xContentTypeOptions: "nosniff",
+                ],
+                body: .init(byteBuffer: ByteBuffer(bytes: answer.json)))
+        }
+        router.get("api/v1/stream") { request, _ -> Response in
+            let parameters = Parameters(request)
+            var position: StreamPosition?
+            let filter: EventFilter
+            do throws(ParameterProblem) {
+                try parameters.allow(["after"] + filters)
+                position = try parameters.position("after")
+                filter = try parameters.filter()
+            } catch {
+                return Reply.problem(.badRequest, error.message)
+            }
+            if let text = request.headers[.lastEventID], !text.isEmpty {
+                guard let given = StreamPosition(text) else {
+                    return Reply.problem(.badRequest, "Last-Event-ID is the id of an event (EPOCH-SEQUENCE), not '\(text)'")
                 }
-                after = number
+                position = given
             }
-            let bounds = try await store.read { reader throws(StoreError) in try reader.outboxBounds() }
-            let start = after ?? bounds.last
-            let missed = start < bounds.first - 1 ? bounds.first - 1 - start : 0
             guard request.method != .head else { return Response(status: .ok, headers: headers) }
-            guard let seat = seats.take() else {
-                return Reply.problem(.serviceUnavailable, "\(options.streamLimit) streams are open already; try again later")
+            guard let reader = outlets.sse.open(after: position, filter: filter) else {
+                return Reply.problem(
+                    .serviceUnavailable, "\(outlets.sse.readerLimit) streams are open already; try again later")
             }
+            let seat = Seat(reader)
             return Response(
                 status: .ok, headers: headers,
                 body: ResponseBody { writer in
-                    defer { withExtendedLifetime(seat) {} }
-                    try await write(&writer, from: start, missed: missed, store, options)
+                    try await seat.run(&writer)
                     try await writer.finish(nil)
                 })
         }
@@ -47,63 +69,51 @@ enum StreamRoutes {
     private static var headers: HTTPFields {
         [.contentType: "text/event-stream; charset=utf-8", .cacheControl: "no-store", .xAccelBuffering: "no"]
     }
+}
 
-    private static func write(
-        _ writer: inout any ResponseBodyWriter, from start: Int64, missed: Int64, _ store: StoreAccess,
-        _ options: HTTPServerOptions
-    ) async throws {
-        var after = start
-        // The id of the start lets a reader that saw no event yet resume at the same place.
-        var opening = "retry: 2000\nid: \(start)\nevent: hello\ndata: {\"after\":\(start)}\n\n"
-        if missed > 0 { opening += "event: gap\ndata: {\"missed\":\(missed)}\n\n" }
-        try await writer.write(ByteBuffer(string: opening))
-        let clock = ContinuousClock()
-        var lastWrite = clock.now
-        while !Task.isCancelled && !Task.isShuttingDownGracefully {
-            let from = after
-            let rows = try await store.read { reader throws(StoreError) in
-                try reader.outbox(after: from, limit: pageEvents)
-            }
-            if let last = rows.last {
-                try await writer.write(ByteBuffer(string: rows.map(frame).joined()))
-                after = last.sequence
-                lastWrite = clock.now
-                continue
-            }
-            if clock.now - lastWrite >= .milliseconds(options.heartbeatMilliseconds) {
-                try await writer.write(ByteBuffer(string: ": still here\n\n"))
-                lastWrite = clock.now
-            }
-            try? await Task.sleep(for: .milliseconds(options.streamPollMilliseconds))
+/// A reader between its request and the writing of its response: one task after the other owns it.
+private final class Seat: @unchecked Sendable {
+    private let reader: SSEReader
+
+    init(_ reader: SSEReader) { self.reader = reader }
+
+    func run(_ writer: inout any ResponseBodyWriter) async throws {
+        try await reader.run(isEnding: { Task.isShuttingDownGracefully }) { bytes in
+            try await writer.write(ByteBuffer(bytes: bytes))
         }
-    }
-
-    /// One event; a payload is JSON on one line.
-    static func frame(_ row: OutboxRow) -> String {
-        let name = row.retainedTopic == nil ? "task" : "alert"
-        let lines = row.payload.split(separator: "\n", omittingEmptySubsequences: false).map { "data: \($0)\n" }.joined()
-        return "id: \(row.sequence)\nevent: \(name)\n\(lines)\n"
     }
 }
 
-/// Places for streams; a taken one is free again when it is forgotten.
-private final class Seats: Sendable {
-    private let free: Mutex<Int>
-
-    init(_ count: Int) { free = Mutex(count) }
-
-    final class Seat: Sendable {
-        let owner: Seats
-        init(_ owner: Seats) { self.owner = owner }
-        deinit { owner.free.withLock { $0 += 1 } }
+extension Parameters {
+    func allow(_ names: [String]) throws(ParameterProblem) {
+        for (key, _) in request.uri.queryParameters where !names.contains(String(key)) {
+            throw ParameterProblem(message: "there is no parameter '\(key)'; there are \(names.joined(separator: ", "))")
+        }
     }
 
-    func take() -> Seat? {
-        free.withLock { count in
-            guard count > 0 else { return false }
-            count -= 1
-            return true
-        } ? Seat(self) : nil
+    func position(_ name: String) throws(ParameterProblem) -> StreamPosition? {
+        guard let text = text(name), !text.isEmpty else { return nil }
+        if let position = StreamPosition(text) { return position }
+        throw ParameterProblem(message: "\(name) is the id of an event (EPOCH-SEQUENCE) or 0, not '\(text)'")
+    }
+
+    func seconds(_ name: String, upTo longest: Double) throws(ParameterProblem) -> Double {
+        guard let text = text(name) else { return 0 }
+        let number = text.hasSuffix("s") ? String(text.dropLast()) : text
+        if let seconds = Double(number), (0...longest).contains(seconds) { return seconds }
+        throw ParameterProblem(message: "\(name) is seconds from 0 to \(Int(longest)), not '\(text)'")
+    }
+
+    /// Lists have commas between their members.
+    func filter() throws(ParameterProblem) -> EventFilter {
+        func list(_ name: String) throws(ParameterProblem) -> [String] {
+            guard let text = text(name) else { return [] }
+            let list = text.split(separator: ",").map(String.init)
+            if (1...50).contains(list.count) { return list }
+            throw ParameterProblem(message: "\(name) is 1 to 50 values with commas between them, not '\(text)'")
+        }
+        return EventFilter(
+            types: try list("type"), areas: try list("area"), severities: try list("severity"), rules: try list("rule"))
     }
 }
 

@@ -25,9 +25,9 @@ extension Engine {
     ///   - flushesMinutes: also the open minutes become visible, and a part of the open buckets that are coarser.
     ///   - isLast: all of them.
     ///   - now: the server's clock.
-    ///   - delivered: what outlets have delivered since, by name.
+    ///   - outlets: what outlets ask for.
     func commit(
-        flushesMinutes: Bool, isLast: Bool = false, now: Timestamp, delivered: [(outlet: String, sequence: Int64)] = []
+        flushesMinutes: Bool, isLast: Bool = false, now: Timestamp, outlets: [OutletChange] = []
     ) throws(StoreError) -> Committed {
         if let error = failure.error { throw error }
         var result = Committed()
@@ -43,7 +43,8 @@ extension Engine {
         try writeRuleInputs()
         for reject in rejects { try store.write(reject: reject) }
         if !rejects.isEmpty { try store.capRejects(options.rejectRows) }
-        for (outlet, sequence) in delivered { try store.write(outlet: outlet, delivered: sequence) }
+        for change in outlets { try store.write(outlet: change) }
+        try trimStream(now)
         result.counts = try writeCounts()
         if state.input - state.checkpointInput >= max(options.checkpointReadings, 16 * Int64(table.count)) {
             try table.writeChanged(to: store)

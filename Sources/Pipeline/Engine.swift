@@ -70,6 +70,8 @@ final class Engine {
     }
 
     let failure: LoadFailure
+    /// When the stream is next looked at for events past their retention (``trimStream(_:)``).
+    var nextTrim = Timestamp.distantPast
 
     @inline(__always)
     func batch(_ kind: Kind) -> BatchTable {

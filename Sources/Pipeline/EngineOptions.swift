@@ -42,6 +42,9 @@ public struct EngineOptions: Sendable {
     /// Rows kept of `reject`, the newest: a broken gateway cannot fill the disk.
     public var rejectRows: Int64 = 1_000_000
 
+    /// Events older than this leave the stream; nil keeps all.
+    public var eventRetentionMilliseconds: Int64? = 30 * 86_400_000
+
     public init(clock: Clock, rules: RuleSet, publishes: Bool) {
         self.clock = clock
         self.rules = rules

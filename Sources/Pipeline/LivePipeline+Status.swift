@@ -8,7 +8,7 @@ extension LivePipeline {
                 let values = status.current
                 return [values.storeTrouble, values.brokerTrouble].compactMap { $0 }
             },
-            metrics: { [status] in
+            metrics: { [status, outlets] in
                 let values = status.current
                 var text = ""
                 func metric(_ name: String, _ type: String, _ help: String, _ value: Double) {
@@ -35,7 +35,7 @@ extension LivePipeline {
                 metric(
                     "ready", "gauge", "1 while subscribed and the store writable.",
                     values.storeTrouble == nil && values.brokerTrouble == nil ? 1 : 0)
-                return text
+                return text + outlets.metrics
             })
     }
 }

@@ -18,6 +18,8 @@ public final class LivePipeline: Service {
     private let settings: Settings
     private let logger: Logger
     private let source: LiveSource
+    /// The stream of events and its outlets.
+    public let outlets: Outlets
     private let outlet: MQTTOutlet
     private let inbox: Inbox
     // Used by the processor's thread from `run()` on.
@@ -51,12 +53,12 @@ public final class LivePipeline: Service {
         let signals = CommitSignals(ringBell: ring.readable)
         let inbox = Inbox()
         self.inbox = inbox
-        let delivered = try store.delivered(outlet: MQTTOutlet.name) ?? 0
-        let outlet = try MQTTOutlet(connection: connection, topicRoot: settings.topicRoot, delivered: delivered) {
-            inbox.setDelivered(outlet: MQTTOutlet.name, sequence: $0)
-        }
-        self.outlet = outlet
-        try LivePipeline.resend(after: delivered, from: store, to: outlet)
+        let stream = try EventStream(path: settings.storePath)
+        let rows = try stream.outlets()
+        outlet = try MQTTOutlet(
+            connection: connection, topicRoot: settings.topicRoot, stream: stream,
+            row: rows.first { $0.name == MQTTOutlet.name }, record: { inbox.ask($0) })
+        outlets = settings.outlets.outlets(stream: stream, first: outlet, rows: rows, open: try stream.open()) { inbox.ask($0) }
 
         var engine = EngineOptions(
             clock: settings.clock == .wall ? .wall : .readings, rules: RuleSet(settings.rules), publishes: true)
@@ -68,10 +70,12 @@ public final class LivePipeline: Service {
         engine.retentionMilliseconds = settings.retentionMilliseconds
         engine.rejectRows = settings.rejectRows
         engine.rollups = RollupOptions(settings)
+        engine.eventRetentionMilliseconds = settings.eventRetentionMilliseconds
         unsafe processor = try Processor(
             store: store, options: Processor.Options(engine: engine), consumer: ring.makeConsumer(), signals: signals,
             inbox: inbox, status: status, logger: logger,
-            publish: { LivePipeline.publish($0, to: outlet) })
+            publish: { [outlet] in LivePipeline.publish($0, to: stream, outlet) },
+            settle: { [outlets] in outlets.settle(seconds: 2) })
         var options = LiveSource.Options()
         options.fullPolicy = settings.qos0WhenFull == .drop ? .drop : .wait
         source = LiveSource(
@@ -100,24 +104,8 @@ public final class LivePipeline: Service {
         try store.commit()
     }
 
-    /// What was committed before and has not reached the broker.
-    private static func resend(after delivered: Int64, from store: StoreWriter, to outlet: MQTTOutlet) throws {
-        var after = delivered
-        while true {
-            let page = try store.outbox(after: after, limit: 1000)
-            guard let last = page.last else { return }
-            publish(Committed(events: page), to: outlet)
-            after = last.sequence
-        }
-    }
-
-    private static func publish(_ committed: Committed, to outlet: MQTTOutlet) {
-        outlet.publish(
-            committed.events.map {
-                OutletEvent(
-                    sequence: $0.sequence, topic: $0.topic, payload: $0.payload, retainedTopic: $0.retainedTopic,
-                    isEnd: $0.isEnd)
-            })
+    private static func publish(_ committed: Committed, to stream: EventStream, _ outlet: MQTTOutlet) {
+        if !committed.events.isEmpty { stream.committed() }
         guard !committed.rejects.isEmpty else { return }
         let now = ServerClock.now
         for reject in committed.rejects {
@@ -136,28 +124,33 @@ public final class LivePipeline: Service {
 
     public func run() async throws {
         let failure = Mutex<(any Error)?>(nil)
-        await withTaskCancellationOrGracefulShutdownHandler {
-            await withCheckedContinuation { (done: CheckedContinuation<Void, Never>) in
-                let threads = WorkerThread { [self] in
-                    let processing = WorkerThread { [self] in
-                        do { unsafe try processor.run() } catch {
-                            failure.withLock { $0 = error }
-                            logger.error("\(error)")
-                            source.stop()
+        await withTaskGroup(of: Void.self) { group in
+            group.addTask { [outlets] in await outlets.run() }
+            await withTaskCancellationOrGracefulShutdownHandler {
+                await withCheckedContinuation { (done: CheckedContinuation<Void, Never>) in
+                    let threads = WorkerThread { [self] in
+                        let processing = WorkerThread { [self] in
+                            do { unsafe try processor.run() } catch {
+                                failure.withLock { $0 = error }
+                                logger.error("\(error)")
+                                source.stop()
+                            }
                         }
+                        processing.start()
+                        do { try source.run() } catch { failure.withLock { $0 = error } }
+                        source.close()
+                        processing.join()
+                        unsafe store.close()
+                        done.resume()
                     }
-                    processing.start()
-                    do { try source.run() } catch { failure.withLock { $0 = error } }
-                    source.close()
-                    processing.join()
-                    unsafe store.close()
-                    done.resume()
+                    threads.start()
                 }
-                threads.start()
+            } onCancelOrGracefulShutdown: { [source] in
+                source.stop()
             }
-        } onCancelOrGracefulShutdown: { [source] in
-            source.stop()
+            group.cancelAll()
         }
+        outlets.stream.stop()
         outlet.close()
         if let error = failure.withLock({ $0 }) { throw error }
     }

@@ -25,6 +25,7 @@ final class Processor {
     private let status: PipelineStatus
     private let logger: Logger
     private let publish: (Committed) -> Void
+    private let settle: () -> Void
 
     private var engine: Engine {
         didSet { unsafe engineReference = Unmanaged.passUnretained(engine) }
@@ -45,7 +46,8 @@ final class Processor {
 
     init(
         store: StoreWriter, options: Options, consumer: consuming RingConsumer<Slot>, signals: CommitSignals,
-        inbox: Inbox, status: PipelineStatus, logger: Logger, publish: @escaping (Committed) -> Void
+        inbox: Inbox, status: PipelineStatus, logger: Logger, publish: @escaping (Committed) -> Void,
+        settle: @escaping () -> Void = {}
     ) throws(StoreError) {
         self.store = store
         self.options = options
@@ -55,6 +57,7 @@ final class Processor {
         self.status = status
         self.logger = logger
         self.publish = publish
+        self.settle = settle
         engine = try Engine(store: store, options: options.engine)
         unsafe engineReference = Unmanaged.passUnretained(engine)
         next = 0
@@ -254,8 +257,15 @@ final class Processor {
 
     private func commitOnce(flushesMinutes: Bool, isLast: Bool = false) throws(StoreError) {
         let began = ServerClock.monotonicNanoseconds
-        let committed = try engine.commit(
-            flushesMinutes: flushesMinutes, isLast: isLast, now: ServerClock.now, delivered: inbox.takeDelivered())
+        let changes = inbox.takeChanges()
+        let committed: Committed
+        do throws(StoreError) {
+            committed = try engine.commit(
+                flushesMinutes: flushesMinutes, isLast: isLast, now: ServerClock.now, outlets: changes)
+        } catch {
+            inbox.giveBack(changes)
+            throw error
+        }
         let ended = ServerClock.monotonicNanoseconds
         if flushesMinutes { flushedAt = ended }
         consumer.release(upTo: next)
@@ -351,6 +361,7 @@ final class Processor {
 
     private func finish(from start: Int) throws(StoreError) {
         try commitBatch(from: start, flushesMinutes: true)
+        settle()
         if !inbox.isEmpty { try commitBatch(from: next) }
         try engine.checkpoint()
     }

@@ -14,7 +14,7 @@ extension Settings {
         ("store", ["path", "wal_cap_mb", "reject_rows"]),
         ("http", ["listen"]),
         ("ingest", ["qos0_when_full", "future_allowance"]),
-        ("retention", ["raw"]),
+        ("retention", ["raw", "events"]),
         ("rollups", rollupKeys),
         ("engine", ["clock"]),
     ]
@@ -31,7 +31,9 @@ extension Settings {
     ) throws(Problems) -> Settings {
         let reader = YAMLReader(path: path, environment: environment)
         guard let root = reader.root() else { throw Problems(reader.problems) }
-        let sections = reader.mapping(root, "the settings", known: keys[0].names + keys.dropFirst().map(\.section))
+        // Lists of outlets have no variables: their secrets have.
+        let sections = reader.mapping(
+            root, "the settings", known: keys[0].names + keys.dropFirst().map(\.section) + ["outlets"])
         var members: [String: [String: Node]] = [:]
         for (section, names) in keys.dropFirst() {
             members[section] = reader.mapping(
@@ -104,11 +106,16 @@ struct SettingsLoader {
             settings.retentionMilliseconds = raw.string == "off" ? nil : reader.duration(raw, "retention.raw")
         }
         rollups(members["rollups"] ?? [:], &settings)
+        if let events = member("retention", "events") {
+            settings.eventRetentionMilliseconds = events.string == "off" ? nil : reader.duration(events, "retention.events")
+        }
         let clock = reader.choice(member("engine", "clock"), "engine.clock", Settings.Clock.allCases.map(\.rawValue))
         settings.clock = clock.flatMap(Settings.Clock.init) ?? settings.clock
         if let policy = reader.choice(outside["unknown_devices"], "unknown_devices", ["register", "reject"]) {
             settings.registersUnknownDevices = policy == "register"
         }
+        settings.outlets = OutletSettingsReader(reader: reader, environment: environment, resolve: resolve)
+            .outlets(outside["outlets"])
         world(outside, &settings)
         rules(outside["rules"], &settings)
         return settings

@@ -23,6 +23,7 @@ enum Schema {
         migrator.registerMigration("3 retention") { try $0.execute(sql: StoreWriter.retentionTable) }
         registerRollups(&migrator)
         migrator.registerMigration("rules") { try $0.execute(sql: ruleTables) }
+        migrator.registerMigration(StreamSchema.migration, migrate: StreamSchema.migrate)
         return migrator
     }
 

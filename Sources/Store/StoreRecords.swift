@@ -42,22 +42,3 @@ public struct RejectRow: Sendable {
         self.payload = payload
     }
 }
-
-/// One event for the consumers, as it is published.
-public struct OutboxRow: Sendable, Equatable {
-    public var sequence: Int64
-    public var topic: String
-    public var payload: String
-    /// `state/alerts/{id}` where the event is also kept as the retained state of an alert.
-    public var retainedTopic: String?
-    /// The alert is over: the retained state is cleared.
-    public var isEnd: Bool
-
-    public init(sequence: Int64 = 0, topic: String, payload: String, retainedTopic: String? = nil, isEnd: Bool = false) {
-        self.sequence = sequence
-        self.topic = topic
-        self.payload = payload
-        self.retainedTopic = retainedTopic
-        self.isEnd = isEnd
-    }
-}

@@ -69,27 +69,4 @@ extension StoreWriter {
             try statements.segment.run()
         }
     }
-
-    /// Events of the outbox behind `after`, oldest first.
-    public func outbox(after: Int64, limit: Int) throws(StoreError) -> [OutboxRow] {
-        let select = try connection.prepare(
-            "SELECT seq, topic, retained_topic, is_end, payload FROM outbox WHERE seq > ? ORDER BY seq LIMIT ?")
-        select.bind(1, after)
-        select.bind(2, Int64(limit))
-        var rows: [OutboxRow] = []
-        while try select.step() {
-            rows.append(
-                OutboxRow(
-                    sequence: select.integer(0), topic: select.text(1), payload: select.text(4),
-                    retainedTopic: select.isNull(2) ? nil : select.text(2), isEnd: select.integer(3) != 0))
-        }
-        return rows
-    }
-
-    /// Sequence of the last event that an outlet has delivered; nil where it never has.
-    public func delivered(outlet: String) throws(StoreError) -> Int64? {
-        let select = try connection.prepare("SELECT delivered FROM outlet WHERE name = ?")
-        select.bind(1, outlet)
-        return try select.step() ? select.integer(0) : nil
-    }
 }

@@ -1,4 +1,3 @@
-import GRDBSQLite
 public import Telemetry
 
 /// What a batch writes besides its readings. Each call is one row, inside the open transaction.
@@ -114,22 +113,5 @@ extension StoreWriter {
         event.bind(4, who)
         event.bind(5, why)
         try event.run()
-    }
-
-    /// Appends to the outbox; returns the event's sequence number.
-    public func append(outbox row: OutboxRow) throws(StoreError) -> Int64 {
-        let insert = statements.outbox
-        insert.bind(1, row.topic)
-        insert.bind(2, row.retainedTopic)
-        insert.bind(3, row.isEnd ? 1 : Int64(0))
-        insert.bind(4, row.payload)
-        try insert.run()
-        return unsafe sqlite3_last_insert_rowid(connection.handle)
-    }
-
-    public func write(outlet name: String, delivered: Int64) throws(StoreError) {
-        statements.outlet.bind(1, name)
-        statements.outlet.bind(2, delivered)
-        try statements.outlet.run()
     }
 }

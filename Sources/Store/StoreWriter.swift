@@ -15,6 +15,7 @@ public final class StoreWriter {
     private let inserts: [Statement]
     let statements: WriterStatements
     let rollups: RollupStatements
+    let marker: StreamMarker
     /// Off the commit path: moves the write-ahead log into the database.
     public let checkpointer: Checkpointer
 
@@ -40,7 +41,9 @@ public final class StoreWriter {
         inserts = made
         statements = try WriterStatements(connection)
         rollups = try RollupStatements(connection)
+        marker = StreamMarker(path: path)
         checkpointer = Checkpointer(path: path, capBytes: walCapBytes)
+        try noticeRestoredBackup()
     }
 
     /// Refuses a file that is not ours before anything is written to it.
@@ -103,10 +106,12 @@ public final class StoreWriter {
 
     public func commit() throws(StoreError) {
         try connection.execute("COMMIT")
+        marker.committed()
         checkpointer.committed(on: connection)
     }
 
     public func rollback() {
+        marker.rolledBack()
         if unsafe sqlite3_get_autocommit(connection.handle) == 0 { try? connection.execute("ROLLBACK") }
     }
 

@@ -13,8 +13,7 @@ struct WriterStatements {
     let alertEvent: Statement
     let task: Statement
     let taskEvent: Statement
-    let outbox: Statement
-    let outlet: Statement
+    let stream: StreamStatements
 
     init(_ connection: Connection) throws(StoreError) {
         device = try connection.prepare(
@@ -43,8 +42,6 @@ struct WriterStatements {
             "INSERT INTO alert_event (alert_id, state, at, value, clock) VALUES (?,?,?,?,?)")
         task = try connection.prepare("INSERT OR IGNORE INTO task VALUES (?,?,?,?,?,?,?,?,?,?)")
         taskEvent = try connection.prepare("INSERT INTO task_event (task_id, stage, at, who, why) VALUES (?,?,?,?,?)")
-        outbox = try connection.prepare(
-            "INSERT INTO outbox (topic, retained_topic, is_end, payload) VALUES (?,?,?,?)")
-        outlet = try connection.prepare("INSERT OR REPLACE INTO outlet VALUES (?,?)")
+        stream = try StreamStatements(connection)
     }
 }

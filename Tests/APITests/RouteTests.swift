@@ -1,4 +1,5 @@
 import API
+import Delivery
 import Foundation
 import Hummingbird
 import HummingbirdTesting
@@ -24,7 +25,8 @@ import Testing
         let router = HTTPServer.router(
             options: HTTPServerOptions(host: "127.0.0.1", port: 0),
             status: StatusSource(troubles: { troubles }, families: { families }),
-            store: try StoreReader(path: folder + "/patrol.db"))
+            store: try StoreReader(path: folder + "/patrol.db"),
+            outlets: Outlets(stream: try EventStream(path: folder + "/patrol.db")))
         try await Application(router: router).test(.router, body)
     }
 
@@ -45,7 +47,7 @@ import Testing
                 createdAt: start + 30_000, respondDue: start + 90_000, setOutDue: start + 210_000, disposeDue: start + 930_000),
             who: "patrol", why: nil)
         let event = """
-            {"id":"a0123456789abcdef-firing","data":{"rule":"noise-over-70","title":{"en":"Noise","zh":"噪声"},"unit":"dB(A)"}}
+            {"source":"/patrol","type":"patrol.alert.firing","subject":"a0123456789abcdef","area":"330110005000","data":{"rule":"noise-over-70","title":{"en":"Noise","zh":"噪声"},"unit":"dB(A)"}}
             """
         for _ in 1...3 {
             _ = try writer.append(outbox: OutboxRow(topic: "out", payload: event, retainedTopic: "state"))
@@ -113,8 +115,36 @@ import Testing
     @Test func eventsGoOn() async throws {
         try await withServer { client in
             let page = try object(try await client.execute(uri: "/api/v1/events?after=1&limit=1", method: .get))
-            #expect(page["next"] as? Int == 2)
-            #expect((page["items"] as? [Any])?.count == 1)
+            let event = try #require((page["items"] as? [[String: Any]])?.first)
+            let epoch = try #require(page["epoch"] as? String)
+            #expect(event["id"] as? String == "\(epoch)-2")
+            #expect(event["sequence"] as? String == "0000000000000002")
+            #expect(page["next"] as? String == "\(epoch)-2")
+            let rest = try object(try await client.execute(uri: "/api/v1/events?after=\(epoch)-2", method: .get))
+            #expect((rest["items"] as? [Any])?.count == 1)
+            #expect(rest["reset"] == nil)
+        }
+    }
+
+    @Test func eventsAreChosen() async throws {
+        try await withServer { client in
+            for (query, count) in [
+                ("type=patrol.alert.*", 3), ("type=patrol.task.*", 0), ("area=330110005", 3), ("area=330110006,330110007", 0),
+                ("type=patrol.alert.firing&area=33", 3),
+            ] {
+                let page = try object(try await client.execute(uri: "/api/v1/events?\(query)", method: .get))
+                #expect((page["items"] as? [Any])?.count == count, "\(query)")
+                #expect((page["next"] as? String)?.hasSuffix("-3") == true, "what does not match is passed over")
+            }
+        }
+    }
+
+    @Test func aConsumerOfAnotherStoreIsTold() async throws {
+        try await withServer { client in
+            let page = try object(try await client.execute(uri: "/api/v1/events?after=ffffffff-7&wait=30", method: .get))
+            let reset = try #require(page["reset"] as? [String: Any])
+            #expect(reset["from"] as? String == "ffffffff-7")
+            #expect((page["items"] as? [Any])?.count == 3)
         }
     }
 
@@ -123,6 +153,7 @@ import Testing
             for query in [
                 "alerts?limit=0", "alerts?limit=x", "readings?kind=drone", "readings?since=yesterday", "alerts?cursor=~",
                 "alerts?sinc=1", "readings?since=2&until=1", "events?after=-1", "stream?after=x",
+                "events?after=a-b-1", "events?wait=61", "events?limit=5001", "events?types=x", "events?type=",
             ] {
                 let response = try await client.execute(uri: "/api/v1/\(query)", method: .get)
                 #expect(response.status == .badRequest, "\(query)")
@@ -147,9 +178,23 @@ import Testing
             let document = try object(try await client.execute(uri: "/api/v1/openapi.json", method: .get))
             #expect(document["openapi"] as? String == "3.1.0")
             let paths = try #require(document["paths"] as? [String: Any])
-            for path in paths.keys where path != "/api/v1/stream" {
+            for path in paths.keys where path != "/api/v1/stream" && !path.contains("{") {
                 try await expect(client, path, .get, .ok)
             }
+        }
+    }
+
+    @Test func schemasAreServed() async throws {
+        try await withServer { client in
+            let names = try object(try await client.execute(uri: "/api/v1/schemas", method: .get))["items"] as? [String]
+            #expect(names?.contains("alert.1.json") == true)
+            for name in names ?? [] {
+                let schema = try object(try await client.execute(uri: "/api/v1/schemas/\(name)", method: .get))
+                #expect((schema["$id"] as? String)?.hasPrefix("urn:patrol:schema:") == true)
+            }
+            try await expect(client, "/api/v1/schemas/nothing.1.json", .get, .notFound)
+            let document = try object(try await client.execute(uri: "/api/v1/asyncapi.json", method: .get))
+            #expect(document["asyncapi"] as? String == "3.0.0")
         }
     }
 

@@ -71,9 +71,12 @@ import Testing
         try fixture.commit {
             for index in 1...5 { _ = try $0.append(outbox: OutboxRow(topic: "out", payload: "{\"n\":\(index)}")) }
         }
-        let reader = try StoreReader(path: fixture.path)
-        #expect(try reader.outbox(after: 2, limit: 2).map(\.sequence) == [3, 4])
-        let bounds = try reader.outboxBounds()
+        let reader = try StreamReader(path: fixture.path)
+        let page = try reader.page(after: 2, limit: 2)
+        #expect(page.rows.map(\.sequence) == [3, 4])
+        #expect(page.gone == nil)
+        #expect(page.rows.allSatisfy { $0.at > 1_700_000_000_000 })
+        let bounds = try reader.bounds()
         #expect(bounds.first == 1)
         #expect(bounds.last == 5)
     }

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 import counting
 import rules_rows
+import outlets
 import workloads
 
 
@@ -207,6 +208,37 @@ def disk(bench):
                    {"whole_file": {"patrol": round(ours_whole, 1), "floor": round(floor_whole, 1)}})]
 
 
+def outlet_latency(bench):
+    taken = outlets.latency(bench, 10 if bench.quick else 30)
+    rows = []
+    for way, title in (("mqtt", "MQTT"), ("sse", "SSE"), ("webhook", "webhook"), ("poll", "long poll")):
+        rows += spread(f"outlet-latency-{way}", f"event written → received, {title}, 100 events/s", (2, 10), taken[way], None)
+    return rows
+
+
+def outlet_drain(bench):
+    events = 100_000 if bench.quick else 1_000_000
+    taken = outlets.drains(bench, events)
+    hooks = outlets.webhook_drain(bench, 5_000 if bench.quick else 20_000)
+    return [
+        Result("outlet-drain-sse", "drained by one SSE reader", "events/s", "≥ 50000", taken["sse"]),
+        Result("outlet-drain-webhook", "drained to a local webhook receiver", "events/s", "≥ 5000", hooks),
+        Result("outlet-drain-pull", "drained by pull", "events/s", "≥ 100000", taken["pull"]),
+        Result("outlet-catch-up", "catch-up of a consumer 1 M events behind, pull", "s", "≤ 30", 1e6 / taken["pull"], None, None,
+               {"measured_with": events}),
+    ]
+
+
+def outlet_crowd(bench):
+    readers = 200 if bench.quick else 1000
+    taken, memory = outlets.crowd(bench, readers, 10 if bench.quick else 30)
+    return [
+        Result("outlet-crowd-p99", f"{readers} SSE readers at 100 events/s, written → received, p99", "ms", "≤ 100", taken["p99"],
+               None, None, taken),
+        Result("outlet-reader-memory", "memory of an idle SSE reader", "kB", "≤ 64", memory),
+    ]
+
+
 ROWS = {
     "replay": replay,
     "mosquitto-qos0": mosquitto_qos0,
@@ -222,5 +254,8 @@ ROWS = {
     "allocations": allocations,
     "retains": retains,
     "disk": disk,
+    "outlet-latency": outlet_latency,
+    "outlet-drain": outlet_drain,
+    "outlet-crowd": outlet_crowd,
 }
 ROWS |= rules_rows.rows(sys.modules[__name__])

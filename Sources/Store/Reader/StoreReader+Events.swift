@@ -22,31 +22,6 @@ public struct StoreSummary: Sendable, Equatable {
 }
 
 extension StoreReader {
-    /// Events for the consumers behind `sequence`, oldest first.
-    public func outbox(after sequence: Int64, limit: Int) throws(StoreError) -> [OutboxRow] {
-        try rows(
-            "SELECT seq, topic, retained_topic, is_end, payload FROM outbox WHERE seq > ? ORDER BY seq LIMIT ?",
-            [.integer(sequence), .integer(Int64(min(max(limit, 0), StoreReader.pageRows)))]
-        ).rows.map {
-            OutboxRow(
-                sequence: $0[0].integer, topic: $0[1].text, payload: $0[4].text,
-                retainedTopic: $0[2] == .null ? nil : $0[2].text, isEnd: $0[3].integer != 0)
-        }
-    }
-
-    /// The sequence numbers of the oldest and the newest event in the outbox; the oldest is one more than the newest
-    /// where there is none.
-    public func outboxBounds() throws(StoreError) -> (first: Int64, last: Int64) {
-        let row = try rows(
-            """
-            SELECT (SELECT min(seq) FROM outbox), (SELECT max(seq) FROM outbox),
-              (SELECT seq FROM sqlite_sequence WHERE name = 'outbox')
-            """
-        ).rows[0]
-        let last = max(row[1].integer, row[2].integer)
-        return (row[0] == .null ? last + 1 : row[0].integer, last)
-    }
-
     /// Titles by rule, from the newest events.
     public func ruleTitles() throws(StoreError) -> [String: RuleTitle] {
         var titles: [String: RuleTitle] = [:]

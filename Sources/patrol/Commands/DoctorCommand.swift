@@ -27,6 +27,7 @@ struct DoctorCommand: ParsableCommand {
         let path = try options.path()
         var findings = DoctorFindings()
         let isBalanced = findings.look(atStore: path)
+        findings.look(atOutletsOf: path)
         findings.look(atDiskOf: path)
         let settings = try options.settings()
         if let settings { findings.look(atBroker: settings.broker.url) }

@@ -67,6 +67,7 @@ enum Serve {
             handler.logLevel = label == "patrol" ? logLevel : .error
             return handler
         }
+        FileLimit.raise()
         let logger = Logger(label: "patrol")
         let pipeline: LivePipeline
         do {
@@ -79,11 +80,14 @@ enum Serve {
                 "http.listen \(settings.listenHost):\(settings.listenPort): the port is taken; choose another or end who has it",
                 Exit.settings)
         }
+        var options = HTTPServerOptions(
+            host: settings.listenHost, port: settings.listenPort, timezone: settings.timezone)
+        options.topicRoot = settings.topicRoot
         let server = HTTPServer(
-            options: HTTPServerOptions(
-                host: settings.listenHost, port: settings.listenPort, timezone: settings.timezone),
+            options: options,
             status: pipeline.statusSource,
-            store: try Exit.onStoreFailure { try StoreReader(path: settings.storePath) }, logger: Logger(label: "http"))
+            store: try Exit.onStoreFailure { try StoreReader(path: settings.storePath) }, outlets: pipeline.outlets,
+            logger: Logger(label: "http"))
         let hangups = config.map { reloads(of: $0, into: pipeline, logger) }
         defer { hangups?.cancel() }
         let group = ServiceGroup(

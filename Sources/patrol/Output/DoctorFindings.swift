@@ -19,7 +19,7 @@ struct DoctorFindings {
     private static let fileLimitLeast: UInt = 1024
 
     /// - Parameter advice: what to do where it is not good.
-    private mutating func add(_ name: String, _ isGood: Bool, _ text: String, advice: String = "") {
+    mutating func add(_ name: String, _ isGood: Bool, _ text: String, advice: String = "") {
         all.append(Finding(name: name, isGood: isGood, text: isGood || advice.isEmpty ? text : "\(text): \(advice)"))
     }
 

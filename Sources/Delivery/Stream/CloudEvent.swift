@@ -1,7 +1,8 @@
 public import Telemetry
 
 /// CloudEvents 1.0 in JSON (CloudEvents spec §3; JSON event format §3), built by hand: the same input gives the same
-/// bytes.
+/// bytes. What belongs to an event's place in the stream (`specversion`, `id`, `sequence`, `epoch`) is added when it is
+/// read: see ``StreamEvent``.
 public enum CloudEvent {
     /// A transition of an alert.
     public static func alert(
@@ -26,8 +27,8 @@ public enum CloudEvent {
         data.add("unit", unit)
         let type = step.flatMap { $0.split(separator: "-").first.map(String.init) } ?? alert.state
         return event(
-            id: "\(alert.id)-\(step ?? alert.state)", type: "patrol.alert.\(type)", subject: alert.id, at: at,
-            source: source, data: data)
+            type: "patrol.alert.\(type)", subject: alert.id, at: at, source: source, area: alert.area,
+            severity: alert.severity, rule: alert.rule, data: data)
     }
 
     /// A transition of a task.
@@ -44,56 +45,32 @@ public enum CloudEvent {
         data.add("set_out_due", raw: "\(task.setOutDue.milliseconds)")
         data.add("dispose_due", raw: "\(task.disposeDue.milliseconds)")
         return event(
-            id: "\(task.id)-\(task.stage)", type: "patrol.task.\(task.stage)", subject: task.id, at: task.createdAt,
-            source: source, data: data)
+            type: "patrol.task.\(task.stage)", subject: task.id, at: task.createdAt, source: source, area: task.area,
+            data: data)
     }
 
-    private static func event(
-        id: String, type: String, subject: String, at: Timestamp, source: String, data: JSONObject
+    /// Any event of the stream.
+    /// - Parameters:
+    ///   - type: `patrol.WHAT.HAPPENED`; WHAT names the schema of the data (`Schemas`).
+    ///   - area, severity, rule: by which consumers choose, where the event has them.
+    public static func event(
+        type: String, subject: String, at: Timestamp, source: String, area: String? = nil, severity: String? = nil,
+        rule: String? = nil, data: JSONObject
     ) -> String {
-        var event = JSONObject(["specversion": "1.0", "id": id, "source": source, "type": type, "subject": subject])
+        var event = JSONObject(["source": source, "type": type, "subject": subject])
         event.add("time", at.rfc3339())
         event.add("datacontenttype", "application/json")
+        event.add("dataschema", schema(ofType: type))
+        if let area { event.add("area", area) }
+        if let severity { event.add("severity", severity) }
+        if let rule { event.add("rule", rule) }
         event.add("data", raw: data.text)
         return event.text
     }
-}
 
-/// A JSON object written in the order in which members are added.
-public struct JSONObject: ExpressibleByDictionaryLiteral {
-    private var members: [String] = []
-
-    public init() {}
-
-    public init(dictionaryLiteral elements: (String, String)...) {
-        for (key, value) in elements { add(key, value) }
-    }
-
-    init(_ members: KeyValuePairs<String, String>) { for (key, value) in members { add(key, value) } }
-
-    public mutating func add(_ key: String, _ text: String) { members.append("\(Self.quoted(key)):\(Self.quoted(text))") }
-
-    /// - Parameter json: JSON already.
-    public mutating func add(_ key: String, raw json: String) { members.append("\(Self.quoted(key)):\(json)") }
-
-    public var text: String { "{\(members.joined(separator: ","))}" }
-
-    /// A JSON string (RFC 8259 §7).
-    public static func quoted(_ text: String) -> String {
-        var result = "\""
-        for scalar in text.unicodeScalars {
-            switch scalar {
-            case "\"": result += "\\\""
-            case "\\": result += "\\\\"
-            case "\n": result += "\\n"
-            case "\r": result += "\\r"
-            case "\t": result += "\\t"
-            case _ where scalar.value < 0x20:
-                let hex = String(scalar.value, radix: 16)
-                result += "\\u" + String(repeating: "0", count: 4 - hex.count) + hex
-            default: result.unicodeScalars.append(scalar)
-            }
-        }
-        return result + "\""
+    /// `urn:patrol:schema:alert:1` for `patrol.alert.firing`; served under `/api/v1/schemas/`.
+    static func schema(ofType type: String) -> String {
+        let words = type.split(separator: ".")
+        return "urn:patrol:schema:\(words.count > 1 ? words[1] : "event"):1"
     }
 }

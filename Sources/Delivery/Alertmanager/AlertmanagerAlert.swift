@@ -1,0 +1,57 @@
+import Foundation
+import Telemetry
+
+/// An alert as Alertmanager's API v2 takes it. Labels say what it is (silences, routes and grouping match them),
+/// annotations tell people more.
+public struct AlertmanagerAlert: Sendable, Equatable {
+    public var id: String
+    public var labels: [(name: String, value: String)]
+    public var annotations: [(name: String, value: String)]
+    public var startsAt: Timestamp
+    /// Nil while it is open.
+    public var endsAt: Timestamp?
+
+    public static func == (left: Self, right: Self) -> Bool { left.json(openUntil: .distantPast) == right.json(openUntil: .distantPast) }
+
+    /// Nil where the event is no alert that fires or resolves.
+    public init?(event json: [UInt8]) {
+        guard let object = try? JSONSerialization.jsonObject(with: Data(json)) as? [String: Any],
+            let type = object["type"] as? String, type == "patrol.alert.firing" || type == "patrol.alert.resolved",
+            let data = object["data"] as? [String: Any], let id = data["id"] as? String,
+            let start = (data["fired_at"] ?? data["started_at"]) as? NSNumber
+        else { return nil }
+        self.id = id
+        labels = [("alertname", data["rule"] as? String ?? "patrol")]
+        for name in ["device", "kind", "site", "area", "severity"] {
+            if let value = data[name] as? String, !value.isEmpty { labels.append((name, value)) }
+        }
+        annotations = [("patrol_id", id)]
+        if let title = data["title"] as? [String: Any] {
+            for (name, key) in [("summary", "en"), ("summary_zh", "zh")] {
+                if let text = title[key] as? String, !text.isEmpty { annotations.append((name, text)) }
+            }
+        }
+        if let value = data["value"] as? NSNumber {
+            annotations.append(("value", "\(value) \(data["unit"] as? String ?? "")".trimmingCharacters(in: .whitespaces)))
+        }
+        startsAt = Timestamp(milliseconds: start.int64Value)
+        if type == "patrol.alert.resolved", let end = data["resolved_at"] as? NSNumber {
+            endsAt = Timestamp(milliseconds: max(end.int64Value, start.int64Value))
+        }
+    }
+
+    /// - Parameter openUntil: when an open alert ends unless it is told again.
+    func json(openUntil: Timestamp) -> String {
+        func object(_ members: [(name: String, value: String)]) -> String {
+            var object = JSONObject()
+            for (name, value) in members { object.add(name, value) }
+            return object.text
+        }
+        var alert = JSONObject()
+        alert.add("labels", raw: object(labels))
+        alert.add("annotations", raw: object(annotations))
+        alert.add("startsAt", startsAt.rfc3339())
+        alert.add("endsAt", (endsAt ?? openUntil).rfc3339())
+        return alert.text
+    }
+}

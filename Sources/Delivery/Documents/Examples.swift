@@ -1,0 +1,67 @@
+import Store
+public import Telemetry
+
+/// Examples for the documents, made by the same code as real events from one night at a building site, so they cannot
+/// say what Patrol does not send.
+public enum Examples {
+    public static let epoch = "5f0c11d2"
+    /// 2026-06-07T14:00:00Z: 22:00 of an exam night in Hangzhou.
+    private static let night = Timestamp(milliseconds: 1_780_840_800_000)
+
+    private static func alert(_ state: String) -> Alert {
+        Alert(
+            id: Identifier.alert(rule: "noise-over-70", kind: .noise, device: "nm-012", startedAt: night), rule: "noise-over-70",
+            device: "nm-012", kind: .noise, deviceNumber: 0, site: "site-42", area: "330110012000", severity: "warning", state: state,
+            startedAt: night, firedAt: night + 30_000, resolvedAt: state == "resolved" ? night + 600_000 : nil,
+            value: state == "resolved" ? 61.5 : 74.2)
+    }
+
+    private static func event(_ number: Int64, _ payload: String) -> String {
+        String(decoding: StreamEvent.render(payload, sequence: number, epoch: epoch), as: UTF8.self)
+    }
+
+    /// Firing and resolved.
+    public static var alerts: [String] {
+        ["firing", "resolved"].enumerated().map { index, state in
+            event(
+                417 + Int64(index) * 2,
+                CloudEvent.alert(
+                    alert(state), titleEnglish: "Noise over 70 dB", titleChinese: "噪声超过70分贝", unit: "dB(A)",
+                    source: "/patrol/patrol-1"))
+        }
+    }
+
+    public static var task: String {
+        let created = night + 30_000
+        return event(
+            418,
+            CloudEvent.task(
+                DispatchTask(
+                    id: Identifier.task(alert: alert("firing").id), alertID: alert("firing").id, kind: "noise-check",
+                    area: "330110012000", stage: "reported", unit: nil, createdAt: created, respondDue: created + 60_000,
+                    setOutDue: created + 180_000, disposeDue: created + 900_000),
+                source: "/patrol/patrol-1"))
+    }
+
+    public static var test: String { String(decoding: TestEvent.json(outlet: "webhook:duty-room", at: night, id: "test-1"), as: UTF8.self) }
+
+    public static var reject: String {
+        RejectNotice.json(
+            received: night, topic: "patrol/v1/in/gw-1/noise/nm-012", device: "nm-012", field: "laeq", reason: .missing,
+            payload: Array(#"{"ts":1780840800000}"#.utf8), heldBack: 0)
+    }
+
+    /// A reading of a kind: `ts`, and a value of each field that is required, or of the first.
+    public static func payload(_ kind: Kind) -> JSONTree {
+        let fields = kind.description.fields
+        let shown = fields.contains(where: \.required) ? fields.filter(\.required) : Array(fields.prefix(1))
+        return .object(
+            [("ts", .number(Double(night.milliseconds)))]
+                + shown.map { field in
+                    if case .number(_, let range, _) = field.storage {
+                        return (field.name, .number(range.contains(62.5) ? 62.5 : range.lowerBound))
+                    }
+                    return (field.name, .flag(true))
+                })
+    }
+}

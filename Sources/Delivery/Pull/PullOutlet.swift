@@ -1,0 +1,64 @@
+public import Store
+
+/// `GET /api/v1/events`: pages of the stream for consumers that ask, with a long poll.
+public struct PullOutlet: Sendable {
+    public static let name = "pull"
+    /// Events in one answer, and seconds that a request may wait.
+    public static let pageEvents = 5000, waitSeconds = 60.0
+
+    public let stream: EventStream
+
+    public init(stream: EventStream) { self.stream = stream }
+
+    /// - Parameters:
+    ///   - position: the last event that the consumer has; nil begins with the oldest event kept.
+    ///   - waitSeconds: how long to wait where there is nothing.
+    public func answer(
+        after position: StreamPosition?, limit: Int, waitSeconds: Double, filter: EventFilter
+    ) async throws(StoreError) -> PullAnswer {
+        let start = ContinuousClock.now
+        // What was committed a moment ago counts, whether the stream's thread has seen it or not.
+        let reset = position.flatMap { stream.epochs.judge($0, last: max(stream.last, 0)) }
+        var state = PullState(
+            after: reset?.after.sequence ?? position?.sequence ?? 0, limit: min(limit, PullOutlet.pageEvents),
+            waitSeconds: reset == nil ? min(waitSeconds, PullOutlet.waitSeconds) : 0, filter: filter)
+        while !Task.isCancelled && !stream.isStopped {
+            let now = (ContinuousClock.now - start) / .seconds(1)
+            switch state.next(now: now) {
+            case .read(let after): state.took(try await stream.page(after: after, limit: state.limit))
+            case .wait(let after, let seconds): _ = await stream.more(after: after, until: .now + .seconds(seconds))
+            case .answer: return PullAnswer(state, reset: reset, epochs: stream.epochs)
+            }
+        }
+        return PullAnswer(state, reset: reset, epochs: stream.epochs)
+    }
+}
+
+/// A page for a consumer, as JSON.
+public struct PullAnswer: Sendable {
+    public let json: [UInt8]
+    /// What the consumer has when it has taken this.
+    public let next: StreamPosition
+
+    init(_ state: PullState, reset: StreamReset?, epochs: Epochs) {
+        next = epochs.position(state.after)
+        var bytes: [UInt8] = []
+        bytes.reserveCapacity(state.events.reduce(200) { $0 + $1.json.count + 1 })
+        bytes.append(contentsOf: "{\"epoch\":\"\(epochs.current)\",\"items\":[".utf8)
+        for (index, event) in state.events.enumerated() {
+            if index > 0 { bytes.append(UInt8(ascii: ",")) }
+            bytes.append(contentsOf: event.json)
+        }
+        bytes.append(contentsOf: "],\"next\":\"\(next)\",\"more\":\(state.hasMore)".utf8)
+        if let gone = state.gone {
+            bytes.append(
+                contentsOf: """
+                    ,"gone":{"first":"\(epochs.position(gone.lowerBound))","last":"\(epochs.position(gone.upperBound))",\
+                    "missed":\(gone.count)}
+                    """.utf8)
+        }
+        if let reset { bytes.append(contentsOf: ",\"reset\":\(reset.json)".utf8) }
+        bytes.append(contentsOf: "}\n".utf8)
+        json = bytes
+    }
+}

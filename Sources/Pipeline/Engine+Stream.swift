@@ -1,0 +1,16 @@
+import Store
+import Telemetry
+
+extension Engine {
+    /// Looks for events older than their retention this often, in milliseconds of the server's clock.
+    private static let trimEveryMilliseconds: Int64 = 10_000
+    /// Events taken away in one commit at most.
+    private static let trimEvents: Int64 = 500
+
+    /// Takes the oldest events away, a few with each commit, so that no commit has much of it to do.
+    func trimStream(_ now: Timestamp) throws(StoreError) {
+        guard let retention = options.eventRetentionMilliseconds, now >= nextTrim else { return }
+        let count = try store.trimOutbox(before: (now + -retention).milliseconds, limit: Engine.trimEvents)
+        if count < Engine.trimEvents { nextTrim = now + Engine.trimEveryMilliseconds }
+    }
+}
