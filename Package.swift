@@ -54,7 +54,7 @@ let package = Package(
             swiftSettings: strict),
         .target(
             name: "Settings",
-            dependencies: ["Telemetry", "Rules", .product(name: "Yams", package: "Yams")],
+            dependencies: ["Telemetry", "Rules", "Dispatching", .product(name: "Yams", package: "Yams")],
             swiftSettings: strict),
         .target(
             name: "API",
@@ -90,6 +90,7 @@ let package = Package(
         .testTarget(name: "TelemetryTests", dependencies: ["Telemetry"]),
         .testTarget(name: "RingTests", dependencies: ["Ring"]),
         .testTarget(name: "RulesTests", dependencies: ["Rules", "Telemetry"]),
+        .testTarget(name: "DispatchingTests", dependencies: ["Dispatching", "Telemetry"]),
         .testTarget(name: "RollupsTests", dependencies: ["Rollups", "Telemetry"]),
         .testTarget(
             name: "PipelineTests",
@@ -112,6 +113,8 @@ let package = Package(
         .testTarget(name: "IngestTests", dependencies: ["Ingest", "Telemetry", "Ring"]),
         .testTarget(name: "RecordingTests", dependencies: ["Ingest", "Telemetry"]),
         .testTarget(name: "SimulationTests", dependencies: ["Simulation", "Telemetry", "Ingest"]),
+        .executableTarget(
+            name: "dispatch-bench", dependencies: ["Dispatching", "Telemetry"], path: "Tests/DispatchBench"),
         .executableTarget(name: "ring-stress", dependencies: ["Ring"], path: "Tests/RingStress"),
     ]
 )

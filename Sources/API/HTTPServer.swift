@@ -42,16 +42,22 @@ public struct HTTPServerError: Error, Sendable, CustomStringConvertible {
     }
 }
 
-/// Status, data, events and console over HTTP. It changes nothing: whatever is not GET or HEAD is answered with 405.
+/// Status, data, events, actions and console over HTTP. Only the POST of an action changes something, and needs the
+/// token.
 public struct HTTPServer: Service {
     private let options: HTTPServerOptions
     private let status: StatusSource
     private let store: StoreReader
     private let outlets: Outlets
+    private let actions: ActionGate?
     private let logger: Logger
 
-    public init(options: HTTPServerOptions, status: StatusSource, store: StoreReader, outlets: Outlets, logger: Logger) {
+    public init(
+        options: HTTPServerOptions, status: StatusSource, store: StoreReader, outlets: Outlets, actions: ActionGate? = nil,
+        logger: Logger
+    ) {
         self.options = options
+        self.actions = actions
         self.logger = logger
         self.status = status
         self.store = store
@@ -62,7 +68,7 @@ public struct HTTPServer: Service {
     /// - Throws: ``HTTPServerError`` where it cannot listen.
     public func run() async throws {
         let application = HTTPServer.application(
-            options: options, status: status, store: store, outlets: outlets, logger: logger)
+            options: options, status: status, store: store, outlets: outlets, actions: actions, logger: logger)
         do {
             try await application.run()
         } catch let error as IOError {
@@ -74,11 +80,11 @@ public struct HTTPServer: Service {
 
     /// - Parameter onRunning: called with the port once it listens.
     static func application(
-        options: HTTPServerOptions, status: StatusSource, store: StoreReader, outlets: Outlets, logger: Logger,
-        onRunning: @escaping @Sendable (Int) -> Void = { _ in }
+        options: HTTPServerOptions, status: StatusSource, store: StoreReader, outlets: Outlets, actions: ActionGate? = nil,
+        logger: Logger, onRunning: @escaping @Sendable (Int) -> Void = { _ in }
     ) -> some ApplicationProtocol {
         Application(
-            router: router(options: options, status: status, store: store, outlets: outlets),
+            router: router(options: options, status: status, store: store, outlets: outlets, actions: actions),
             server: .http1(
                 configuration: .init(additionalChannelHandlers: [StallGuard(milliseconds: options.stallMilliseconds)])),
             configuration: ApplicationConfiguration(
@@ -89,38 +95,48 @@ public struct HTTPServer: Service {
 
     /// The routes alone, for tests without sockets.
     public static func router(
-        options: HTTPServerOptions, status: StatusSource, store: StoreReader, outlets: Outlets
+        options: HTTPServerOptions, status: StatusSource, store: StoreReader, outlets: Outlets, actions: ActionGate? = nil
     ) -> Router<BasicRequestContext> {
         let router = Router(options: .autoGenerateHeadEndpoints)
-        router.add(middleware: ReadOnly())
+        router.add(middleware: Methods(takesActions: actions != nil))
         let access = StoreAccess(store)
         StatusRoutes.add(to: router, status)
         DataRoutes.add(to: router, access)
         StreamRoutes.add(to: router, outlets)
         OutletRoutes.add(to: router, outlets)
         DocumentRoutes.add(to: router, topicRoot: options.topicRoot)
+        if let actions { ActionRoutes.add(to: router, actions) }
         Console.add(to: router, options)
         return router
     }
 }
 
-/// Nothing here changes anything yet; what will, needs the bearer token.
-private struct ReadOnly: RouterMiddleware {
+/// GET and HEAD, and POST where an action is.
+private struct Methods: RouterMiddleware {
+    let takesActions: Bool
+
     func handle(
         _ request: Request, context: BasicRequestContext,
         next: (Request, BasicRequestContext) async throws -> Response
     ) async throws -> Response {
-        guard request.method == .get || request.method == .head else {
-            var response = Reply.problem(.methodNotAllowed, "only GET and HEAD are answered here")
-            response.headers[.allow] = "GET, HEAD"
-            return response
+        let mayChange = takesActions && request.method == .post
+        guard request.method == .get || request.method == .head || mayChange else {
+            return Methods.notAllowed
         }
         do {
             return try await next(request, context)
         } catch let error as StoreError {
             return Reply.problem(error)
         } catch let error as HTTPError where error.status == .notFound {
+            if mayChange { return Methods.notAllowed }
             return Reply.problem(.notFound, "there is no such path; /api/v1/openapi.json lists those there are")
         }
+    }
+
+    private static var notAllowed: Response {
+        var response = Reply.problem(
+            .methodNotAllowed, "only GET and HEAD are answered here; /api/v1/openapi.json lists what is changed by POST")
+        response.headers[.allow] = "GET, HEAD"
+        return response
     }
 }

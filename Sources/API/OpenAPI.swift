@@ -6,13 +6,14 @@ enum OpenAPI {
     static let document: String = {
         var paths: [String] = []
         for collection in StoreCollection.allCases {
-            paths.append(path("/api/v1/\(collection.rawValue)", summary(collection), pageParameters(collection), page))
+            paths.append(path("/api/v1/\(collection.rawValue)", summary(collection), pageParameters(collection), page, OpenAPI.postOfNew(in: collection.rawValue)))
         }
         paths += eventPaths
         paths.append(path("/api/v1/about", "The server's clock (now), time zone and names of areas.", [], object("About.")))
         paths.append(path("/api/v1/summary", "Counts at a glance.", [], object("Counts.")))
         paths.append(path("/api/v1/positions", "Where devices are, WGS-84 degrees.", [], object("Places.")))
         paths.append(path("/api/v1/titles", "Titles and units of rules by id.", [], object("Titles.")))
+        paths += actionPaths
         paths.append(path("/healthz", "200 while the process runs.", [], plain("Alive.")))
         paths.append(
             path(
@@ -22,7 +23,7 @@ enum OpenAPI {
         return """
             {"openapi":"3.1.0","info":{"title":"Patrol","version":"1","description":"Times are UTC milliseconds. Lists come \
             page by page: pass next as cursor."},"paths":{\(paths.joined(separator: ","))},\
-            "components":{"schemas":{\(eventComponents)}}}
+            "components":{\(securitySchemes.dropFirst().dropLast()),"schemas":{\(eventComponents)}}}
             """
     }()
 
@@ -65,10 +66,12 @@ enum OpenAPI {
         "{\"name\":\"\(name)\",\"in\":\"\(place)\",\"description\":\(JSONText.quoted(about)),\"schema\":\(schema)}"
     }
 
-    static func path(_ path: String, _ summary: String, _ parameters: [String], _ responses: String) -> String {
+    static func path(
+        _ path: String, _ summary: String, _ parameters: [String], _ responses: String, _ others: String = ""
+    ) -> String {
         """
         "\(path)":{"get":{"summary":\(JSONText.quoted(summary)),"parameters":[\(parameters.joined(separator: ","))],\
-        "responses":\(responses)}}
+        "responses":\(responses)}\(others)}
         """
     }
 

@@ -62,6 +62,12 @@ public struct MessageDecoder: ~Copyable {
         writer.producer.publish()
     }
 
+    /// Says that the wall clock has jumped; what is decoded from now on was received by the new one.
+    public mutating func clockStep(milliseconds: Int64) {
+        writer.begin(.wait)
+        writer.clockStep(milliseconds: milliseconds)
+    }
+
     /// Decodes one message into claimed slots; nothing is visible before ``publish()``.
     /// - Returns: readings in the message, accepted or refused; 1 for a message that cannot be decoded.
     @inline(__always)

@@ -111,6 +111,12 @@ struct RecordWriter: ~Copyable {
         return true
     }
 
+    mutating func clockStep(milliseconds: Int64) {
+        let offset = claim(tail: 0)
+        guard offset >= 0 else { return }
+        unsafe slot(offset).storeBytes(of: ClockStep(milliseconds: milliseconds), as: ClockStep.self)
+    }
+
     mutating func rejection(
         _ reason: RejectReason, kind: Kind?, gateway: String, device: String, field: String,
         topic: UnsafeRawBufferPointer, payload: UnsafeRawBufferPointer, received: Timestamp

@@ -36,6 +36,7 @@ extension Engine {
                 try store.deletePendingAlert(id: row.id)
                 continue
             }
+            dispatcher.alertEnded(row.id)
             row.state = "resolved"
             row.resolvedAt = state.clock
             try store.write(alert: row)

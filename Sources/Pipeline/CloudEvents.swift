@@ -17,14 +17,16 @@ enum CloudEvents {
             retainedTopic: "\(options.topicRoot)/state/alerts/\(alert.id)", isEnd: alert.state == "resolved")
     }
 
-    static func task(_ task: DispatchTask, options: EngineOptions) -> OutboxRow {
+    static func note(_ note: AlertNote, on alert: Alert, options: EngineOptions) -> OutboxRow {
         OutboxRow(
-            topic: "\(options.topicRoot)/out/tasks/\(level(task.area))",
-            payload: CloudEvent.task(task, source: options.source))
+            topic: "\(options.topicRoot)/out/alerts/\(level(alert.area))/\(alert.severity)",
+            payload: CloudEvent.note(
+                what: note.what, at: note.at, who: note.who, role: note.role, text: note.text, on: alert,
+                source: options.source))
     }
 
     /// An area as a level of a topic.
-    private static func level(_ area: String) -> String {
+    static func level(_ area: String) -> String {
         area.isEmpty ? "unknown" : String(area.map { "/+#".contains($0) ? "_" : $0 })
     }
 }

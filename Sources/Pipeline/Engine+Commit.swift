@@ -9,6 +9,8 @@ struct Committed {
     var rejects: [RejectRow] = []
     /// Readings of the batch by what became of them, all kinds together.
     var counts = MessageCount()
+    /// One for each action of the batch, in their order.
+    var answers: [ActionAnswer] = []
 }
 
 extension Engine {
@@ -26,8 +28,11 @@ extension Engine {
     ///   - isLast: all of them.
     ///   - now: the server's clock.
     ///   - outlets: what outlets ask for.
+    ///   - actions: what people have asked for since, in their order.
+    ///   - tick: the clock of tasks now, where nothing that has arrived waits to be processed.
     func commit(
-        flushesMinutes: Bool, isLast: Bool = false, now: Timestamp, outlets: [OutletChange] = []
+        flushesMinutes: Bool, isLast: Bool = false, now: Timestamp, outlets: [OutletChange] = [], actions: [Action] = [],
+        tick: Timestamp? = nil
     ) throws(StoreError) -> Committed {
         if let error = failure.error { throw error }
         var result = Committed()
@@ -37,18 +42,29 @@ extension Engine {
         try store.insertReadings()
         try writeRollups(all: flushesMinutes, isLast: isLast, input: state.input)
         state.minutesInput = min(state.input, max(state.minutesInput, minutes.completeInput))
+        if let tick { try self.tick(tick) }
         letTimePass()
+        try dispatchTimedAlerts(tick)
         try writeAlerts(into: &result)
         try writeEndedAlerts(into: &result)
         try writeRuleInputs()
+        try writeDispatch(into: &result)
+        try writeSteps()
+        if !actions.isEmpty {
+            if options.clock == .wall, let tick { serverClock = max(serverClock, tick) }
+            try apply(actions, at: serverClock, into: &result)
+        }
+        try writeServerClock()
+        try writeUnits(withFixes: flushesMinutes)
         for reject in rejects { try store.write(reject: reject) }
         if !rejects.isEmpty { try store.capRejects(options.rejectRows) }
         for change in outlets { try store.write(outlet: change) }
         try trimStream(now)
         result.counts = try writeCounts()
-        if state.input - state.checkpointInput >= max(options.checkpointReadings, 16 * Int64(table.count)) {
+        if !options.isAtRest, state.input - state.checkpointInput >= max(options.checkpointReadings, 16 * Int64(table.count)) {
             try table.writeChanged(to: store)
             try writeRuleStates()
+            try writeUnits(withFixes: true)
             state.checkpointInput = state.input
         }
         try store.write(engine: state)
@@ -63,6 +79,7 @@ extension Engine {
         try store.begin()
         try table.writeChanged(to: store)
         try writeRuleStates()
+        try writeUnits(withFixes: true)
         state.checkpointInput = state.input
         try store.write(engine: state)
         try store.commit()
@@ -74,6 +91,7 @@ extension Engine {
         newDevices.removeAll(keepingCapacity: true)
         for batch in store.batches { batch.removeAll() }
         batchNumber &+= 1
+        dispatchJournal.endBatch()
     }
 
     private func writeCounts() throws(StoreError) -> MessageCount {
@@ -97,10 +115,15 @@ extension Engine {
 
     private func writeAlerts(into result: inout Committed) throws(StoreError) {
         guard alerts.hasChanges else { return }
+        var number = 0
         do {
             try alerts.drain(
                 vanished: { try store.deletePendingAlert(id: alert($0).id) },
-                transitions: { try write(transition: $0, into: &result) },
+                transitions: {
+                    try writeDispatch(beforeTransition: number, into: &result)
+                    try write(transition: $0, into: &result)
+                    number += 1
+                },
                 open: { try writeRow($0) })
         } catch let error as StoreError {
             throw error
@@ -140,17 +163,9 @@ extension Engine {
             event.sequence = try store.append(outbox: event)
             result.events.append(event)
         }
-        guard snapshot.state == .firing, let kind = rule.taskKind else { return }
-        let task = responseClock.task(answering: row, kind: kind, createdAt: snapshot.clock)
-        try store.write(task: task, who: "patrol", why: "alert \(row.id)")
-        if options.publishes {
-            var event = CloudEvents.task(task, options: options)
-            event.sequence = try store.append(outbox: event)
-            result.events.append(event)
-        }
     }
 
-    private func alert(_ snapshot: AlertSnapshot) -> Alert {
+    func alert(_ snapshot: AlertSnapshot) -> Alert {
         let rule = options.rules.definitions[snapshot.rule]
         let device = table.devices[Int(snapshot.device)]
         return Alert(

@@ -13,6 +13,8 @@ extension Engine {
         // Age.
         if let reason = unsafe judgeAge(reading) { return unsafe refuse(reading, text, reason, field: "ts") }
 
+        unsafe moveServerClock(received: reading.pointee.received)
+
         // Identity.
         let number = unsafe reading.pointee.device
         let entry = unsafe table.entries + Int(number)
@@ -33,6 +35,7 @@ extension Engine {
 
         // Rules.
         unsafe judge(reading, text: text, before: entry.pointee.evaluated)
+        if alerts.transitionCount != dispatchJournal.seenTransitions { dispatchTransitions() }
         unsafe advance(reading.pointee)
 
         // Rollups.

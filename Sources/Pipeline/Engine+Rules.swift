@@ -26,7 +26,7 @@ extension Engine {
 
     /// Lets time pass up to the engine's clock: timers that are due fire.
     func letTimePass() {
-        guard alerts.advance(to: state.clock) else { return }
+        guard !options.isAtRest, alerts.advance(to: state.clock) else { return }
         ruleInputs.append(
             RuleInput(input: state.input, isTick: true, clock: state.clock, isCatchingUp: isCatchingUp))
     }
@@ -68,6 +68,7 @@ extension Engine {
 
     /// The state before the kill: from the checkpoint and the readings since.
     func restoreRules() throws(StoreError) {
+        if options.isAtRest { return }
         let earlier = try ruleRows.rulesInForce()
         let since = Dictionary(earlier.map { ($0.hash, $0.sinceInput) }) { first, _ in first }
         let definitions = options.rules.definitions

@@ -17,8 +17,16 @@ final class Engine {
     let alerts: AlertEngine
     let minutes: NoiseMinutes
     let stored: StoredReadings
-    let responseClock = ResponseClock()
     let ruleRows: RuleRows
+    let actionRows: ActionRows
+    let units: UnitBoard
+    let unitRows: UnitRows
+    /// The unit of each device by its number, −1 where it has none.
+    var unitOfDevice: [Int32] = []
+    var unlistedUnits: [String] = []
+    let dispatcher: Dispatcher
+    let taskRows: TaskRows
+    let clockRow: RowTable
 
     var state: EngineState
     /// Catching up after downtime: the clock follows the readings (`Clock.wall` only).
@@ -35,6 +43,13 @@ final class Engine {
     var isRuleSetNew = false
     /// Open alerts of rules that are gone: they end with the next commit.
     var endedByRules: [Alert] = []
+    /// The clock of tasks: the server's, and nothing moves it but time.
+    var serverClock = Timestamp.distantPast
+    /// What is added to the wall clock for it: less the jumps of the wall clock.
+    var clockCorrection: Int64 = 0
+    /// When something is due next (ms), as ``dispatcher`` says.
+    var nextDue = Int64.max
+    var dispatchJournal = DispatchJournal()
 
     // The batches as properties: a `let` of a final class is used without counting references.
     let noiseBatch: BatchTable
@@ -53,6 +68,12 @@ final class Engine {
         self.stored = stored
         alerts = AlertEngine(rules: options.rules, world: options.world)
         ruleRows = try RuleRows(store)
+        actionRows = try ActionRows(store)
+        taskRows = try TaskRows(store)
+        clockRow = try RowTable(store, "server_clock", ["only", "correction", "at"], isReplacing: true)
+        unitRows = try UnitRows(store)
+        units = UnitBoard(options.world.units, zone: options.world.zone, areas: options.world.areas)
+        dispatcher = Dispatcher(settings: options.dispatch, units: units, nextNumber: try taskRows.nextNumber())
         // The closure cannot throw: a failing read is kept and fails the batch.
         let failure = LoadFailure()
         self.failure = failure
@@ -113,6 +134,7 @@ final class Engine {
 
     private func restore() throws(StoreError) {
         for device in try store.devices() { add(device) }
+        try restoreUnits()
         try store.deviceStates { number, state in
             guard Int(number) < table.count else { return }
             unsafe table.entries[Int(number)].newestTs = state.newestTs
@@ -135,6 +157,7 @@ final class Engine {
             }
         }
         try restoreRollups(pending)
+        try restoreDispatch()
         if let error = failure.error { throw error }
     }
 
@@ -143,6 +166,7 @@ final class Engine {
         alerts.add(device: device)
         if Int(device.number) < table.count { return table.update(device.number, device) }
         table.append(device)
+        follow(device)
         minutes.reserve(device: device.number)
     }
 
@@ -168,5 +192,6 @@ final class Engine {
         if unsafe reading.ts > entry.pointee.newestTs { unsafe entry.pointee.newestTs = reading.ts }
         if !reading.isBackfill { unsafe entry.pointee.evaluated.advance(reading) }
         table.markChanged(reading.device)
+        follow(reading)
     }
 }

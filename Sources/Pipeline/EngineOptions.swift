@@ -1,3 +1,4 @@
+public import Dispatching
 public import Rules
 public import Telemetry
 
@@ -24,6 +25,9 @@ public struct EngineOptions: Sendable {
     public var rules: RuleSet
     /// Areas, sites, fences, calendars, permits and limits, as rules see them.
     public var world = World(zone: LocalZone(identifier: "Asia/Shanghai") ?? .utc)
+    public var dispatch = DispatchSettings()
+    /// A change of a store that no Patrol runs on: no reading is judged, and rules are left as the store has them.
+    public var isAtRest = false
     /// Whether alerts and tasks go to the outbox: a replay into a store at rest publishes nothing.
     public var publishes: Bool
     public var topicRoot = "patrol/v1"

@@ -1,10 +1,26 @@
+public import Ring
 public import Rules
 public import Store
 import Synchronization
 public import Telemetry
 
-/// What others ask of the one writer. It commits with the next batch, at the latest after a second.
+/// What others ask of the one writer. It commits with the next batch: what outlets have delivered at the latest after a
+/// second, actions at once.
 public final class Inbox: Sendable {
+    /// Actions that wait at most; more are refused.
+    public static let actionLimit = 4096
+
+    /// An action that waits for its commit.
+    struct Submission: Sendable {
+        let action: Action
+        let answer: @Sendable (ActionAnswer) -> Void
+    }
+
+    private struct Waiting {
+        var submissions: [Submission] = []
+        var isClosed = false
+    }
+
     private struct Asked {
         /// How far outlets are: only the last word of each counts.
         var delivered: [String: Int64] = [:]
@@ -14,8 +30,12 @@ public final class Inbox: Sendable {
     private let asked = Mutex(Asked())
     private let newRules = Mutex<(rules: RuleSet, world: World)?>(nil)
     private let isFilled = Atomic<Bool>(false)
+    private let waiting = Mutex(Waiting())
+    private let hasWaiting = Atomic<Bool>(false)
+    private let bell: Doorbell?
 
-    public init() {}
+    /// - Parameter bell: rung where an action comes, so that it waits for no batch.
+    public init(bell: Doorbell? = nil) { self.bell = bell }
 
     /// Asks for a change of an outlet's rows.
     public func ask(_ change: OutletChange) {
@@ -36,7 +56,7 @@ public final class Inbox: Sendable {
 
     func takeReload() -> (rules: RuleSet, world: World)? { newRules.withLock { $0.take() } }
 
-    var isEmpty: Bool { !isFilled.load(ordering: .acquiring) }
+    var isEmpty: Bool { !isFilled.load(ordering: .acquiring) && !hasActions }
 
     /// Dead letters come before the mark that leaves them behind.
     func takeChanges() -> [OutletChange] {
@@ -58,5 +78,50 @@ public final class Inbox: Sendable {
             }
         }
         isFilled.store(true, ordering: .releasing)
+    }
+
+    // MARK: Actions
+
+    /// Answers when the action is committed, or why nothing was changed. Any thread.
+    public func submit(_ action: Action) async -> ActionAnswer {
+        await withCheckedContinuation { continuation in
+            submit(action) { continuation.resume(returning: $0) }
+        }
+    }
+
+    /// Calls `answer` once: on the processor's thread after the commit, or before the call returns where the action is
+    /// refused as it stands. Actions are applied in the order of the calls.
+    public func submit(_ action: Action, answer: @escaping @Sendable (ActionAnswer) -> Void) {
+        if let problem = ActionCatalogue.problem(with: action) { return answer(.refused(problem)) }
+        let refusal: ActionRefusal? = waiting.withLock { waiting in
+            if waiting.isClosed { return Inbox.ending }
+            if waiting.submissions.count >= Inbox.actionLimit {
+                return ActionRefusal(.unavailable, "\(Inbox.actionLimit) changes wait already; try again in a second")
+            }
+            waiting.submissions.append(Submission(action: action, answer: answer))
+            hasWaiting.store(true, ordering: .releasing)
+            return nil
+        }
+        if let refusal { return answer(.refused(refusal)) }
+        bell?.ring()
+    }
+
+    static let ending = ActionRefusal(.unavailable, "Patrol is ending; nothing was changed")
+
+    var hasActions: Bool { hasWaiting.load(ordering: .acquiring) }
+
+    func takeActions() -> [Submission] {
+        guard hasActions else { return [] }
+        return waiting.withLock { waiting in
+            hasWaiting.store(false, ordering: .releasing)
+            defer { waiting.submissions.removeAll() }
+            return waiting.submissions
+        }
+    }
+
+    /// Refuses what waits and whatever comes.
+    func close() {
+        waiting.withLock { $0.isClosed = true }
+        for submission in takeActions() { submission.answer(.refused(Inbox.ending)) }
     }
 }

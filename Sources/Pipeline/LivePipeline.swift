@@ -9,7 +9,7 @@ public import ServiceLifecycle
 public import Settings
 import Store
 import Synchronization
-import Telemetry
+public import Telemetry
 
 /// The pipeline on a broker: source, ring, processor, store, outlet, wired from settings. `run()` ends with the service
 /// group's graceful shutdown, when everything read is committed and acknowledged.
@@ -51,7 +51,7 @@ public final class LivePipeline: Service {
         }
         let ring = Ring<Slot>(capacity: Limits.ringSlots)
         let signals = CommitSignals(ringBell: ring.readable)
-        let inbox = Inbox()
+        let inbox = Inbox(bell: ring.readable)
         self.inbox = inbox
         let stream = try EventStream(path: settings.storePath)
         let rows = try stream.outlets()
@@ -60,19 +60,8 @@ public final class LivePipeline: Service {
             row: rows.first { $0.name == MQTTOutlet.name }, record: { inbox.ask($0) })
         outlets = settings.outlets.outlets(stream: stream, first: outlet, rows: rows, open: try stream.open()) { inbox.ask($0) }
 
-        var engine = EngineOptions(
-            clock: settings.clock == .wall ? .wall : .readings, rules: RuleSet(settings.rules), publishes: true)
-        engine.world = settings.world
-        engine.topicRoot = settings.topicRoot
-        engine.source = "/patrol/\(settings.broker.clientID)"
-        engine.futureAllowanceMilliseconds = settings.clock == .wall ? settings.futureAllowanceMilliseconds : nil
-        engine.backfillAllowanceMilliseconds = settings.backfillAllowanceMilliseconds
-        engine.retentionMilliseconds = settings.retentionMilliseconds
-        engine.rejectRows = settings.rejectRows
-        engine.rollups = RollupOptions(settings)
-        engine.eventRetentionMilliseconds = settings.eventRetentionMilliseconds
         unsafe processor = try Processor(
-            store: store, options: Processor.Options(engine: engine), consumer: ring.makeConsumer(), signals: signals,
+            store: store, options: Processor.Options(engine: EngineOptions(settings)), consumer: ring.makeConsumer(), signals: signals,
             inbox: inbox, status: status, logger: logger,
             publish: { [outlet] in LivePipeline.publish($0, to: stream, outlet) },
             settle: { [outlets] in outlets.settle(seconds: 2) })
@@ -119,6 +108,9 @@ public final class LivePipeline: Service {
     public func reload(_ settings: Settings) {
         inbox.reload(rules: RuleSet(settings.rules), world: settings.world)
     }
+
+    /// Answers when the action is committed. Any thread.
+    public func submit(_ action: Action) async -> ActionAnswer { await inbox.submit(action) }
 
     // MARK: Service
 

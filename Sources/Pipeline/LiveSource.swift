@@ -27,6 +27,8 @@ final class LiveSource: SubscriberHandler, @unchecked Sendable {
         static let publishSlots = 128
         /// In a flood a batch may wait so long for more, although the socket is empty for a moment.
         static let floodBatchMilliseconds: Int64 = 4
+        /// A difference of so much between two looks is a jump; less is the clock being steered.
+        static let clockStepMilliseconds: Int64 = 500
         /// The broker must answer CONNECT and SUBSCRIBE within this.
         var handshakeMilliseconds: Int64 = 10_000
     }
@@ -45,6 +47,8 @@ final class LiveSource: SubscriberHandler, @unchecked Sendable {
     private var flushedSequence = 0
     private var waitingSince: Int64?
     private var readAt: Int64 = 0
+    /// The wall clock less the steady one, in ms, when last looked at.
+    private var clockOffset: Int64?
     private var flood = FloodMeter()
     private var batchStartedAt: Int64 = 0
     /// In a flood the socket is left alone for a millisecond, so that a wake-up brings many messages and a commit more.
@@ -162,6 +166,9 @@ final class LiveSource: SubscriberHandler, @unchecked Sendable {
             subscriber.dropUnflushed("the connection to the broker at \(connection.address) is gone")
         } else if mayRead && (isNapping || isGone || events & POLLIN != 0) {
             readBurst(subscriber)
+        } else {
+            readClock()
+            decoder.publish()
         }
         let isDry = subscriber.pendingBytes == 0
         isNapping = isDry && flood.isOn && !isCommitting(subscriber)
@@ -179,14 +186,14 @@ final class LiveSource: SubscriberHandler, @unchecked Sendable {
     /// Reads on while each call brings a packet: libmosquitto reads about one a call whatever it is asked for, and a
     /// `poll`, a clock and a publication for each would cost more than the packet.
     private func readBurst(_ subscriber: Subscriber) {
-        received = ServerClock.now
+        readClock()
         if signals.committed >= decoder.publishedSequence { batchStartedAt = ServerClock.monotonicNanoseconds }
         var reads = 0
         while subscriber.state != .connecting || reads == 0 {
             let before = subscriber.receivedCount
             subscriber.read(packets: 1)
             reads += 1
-            if reads & 63 == 0 { received = ServerClock.now }
+            if reads & 63 == 0 { readClock() }
             if decoder.unpublishedSlots >= Options.publishSlots { decoder.publish() }
             if subscriber.receivedCount == before || reads >= Options.readsPerTurn { break }
             if decoder.publishedSequence - flushedSequence >= options.slotsBetweenFlushes { break }
@@ -194,6 +201,17 @@ final class LiveSource: SubscriberHandler, @unchecked Sendable {
         readAt = ServerClock.monotonicNanoseconds
         flood.add(messages: reads, at: readAt)
         decoder.publish()
+    }
+
+    /// Takes the time for what is read next. Where the wall clock has jumped against the steady one, that is said first.
+    private func readClock() {
+        received = ServerClock.now
+        let offset = received.milliseconds - ServerClock.monotonicNanoseconds / 1_000_000
+        if let known = clockOffset, abs(offset - known) >= Options.clockStepMilliseconds {
+            logger.warning("the wall clock has jumped by \(offset - known) ms; the clocks of tasks run on as before")
+            decoder.clockStep(milliseconds: offset - known)
+        }
+        clockOffset = offset
     }
 
     /// The one place where acknowledgements leave.

@@ -15,6 +15,8 @@ final class Processor {
         var batchMilliseconds: Int64 = 20
         /// How long a commit that failed for want of room waits before it is tried again; nil gives up (replay).
         var retryMilliseconds: Int32? = 500
+        /// Whether the clock of tasks runs on without readings.
+        var ticks = true
     }
 
     private let store: StoreWriter
@@ -41,6 +43,9 @@ final class Processor {
     private var batchStartedAt: Int64 = 0
     private var flushedAt: Int64 = ServerClock.monotonicNanoseconds
     private var sweeper = Sweeper()
+    private var actions: ActionQueue
+    private let taskClockStart: Timestamp
+    private let startedAt = ServerClock.monotonicNanoseconds
     /// Readings that the store would not take: they are refused when they come by again.
     private var refusedByStore: Set<Int> = []
 
@@ -54,11 +59,13 @@ final class Processor {
         self.consumer = consumer
         self.signals = signals
         self.inbox = inbox
+        actions = ActionQueue(inbox)
         self.status = status
         self.logger = logger
         self.publish = publish
         self.settle = settle
         engine = try Engine(store: store, options: options.engine)
+        taskClockStart = max(engine.serverClock, ServerClock.now + engine.clockCorrection)
         unsafe engineReference = Unmanaged.passUnretained(engine)
         next = 0
         next = self.consumer.firstSequence
@@ -66,6 +73,7 @@ final class Processor {
 
     /// Runs until the source closes the ring and everything is committed.
     func run() throws(StoreError) {
+        defer { actions.refuseAll() }
         while true {
             let start = consumer.firstSequence
             let limit = min(consumer.available(), start + options.batchSlots)
@@ -81,11 +89,11 @@ final class Processor {
                 continue
             }
             if next < consumer.available() { continue }
-            switch consumer.wait(for: next, timeoutMilliseconds: patience(start), orUntil: { isRequested(start) }) {
+            switch consumer.wait(for: next, timeoutMilliseconds: patience(start), orUntil: { isRequested(start) || !actions.isEmpty }) {
             case .slots: continue
             case .timedOut:
                 let isTimeDue = next == start && engine.tick(now: ServerClock.now)
-                if next > start || isTimeDue || isFlushDue || !inbox.isEmpty { try commitBatch(from: start) } else { tidy() }
+                if next > start || isTimeDue || hasWork { try commitBatch(from: start) } else { tidy() }
                 try reloadRules()
             case .closed:
                 try finish(from: start)
@@ -136,10 +144,20 @@ final class Processor {
             || ServerClock.monotonicNanoseconds - batchStartedAt >= options.batchMilliseconds * 1_000_000
     }
 
+    /// There is something to commit besides readings.
+    private var hasWork: Bool {
+        isFlushDue || !inbox.isEmpty || !actions.isEmpty || (options.ticks && engine.isDue(at: taskClock))
+    }
+
     private var isFlushDue: Bool {
         engine.minutes.hasUnflushed
             && ServerClock.monotonicNanoseconds - flushedAt
                 >= options.engine.minuteFlushMilliseconds * 1_000_000
+    }
+
+    /// The clock of tasks now: wall time at the start, and steadily on from there.
+    private var taskClock: Timestamp {
+        taskClockStart + (ServerClock.monotonicNanoseconds - startedAt) / 1_000_000
     }
 
     /// How long to wait for the next record, in ms.
@@ -148,9 +166,9 @@ final class Processor {
         if next > start { return Int32(max(1, options.batchMilliseconds - (now - batchStartedAt) / 1_000_000)) }
         if engine.minutes.hasUnflushed {
             let left = options.engine.minuteFlushMilliseconds - (now - flushedAt) / 1_000_000
-            return Int32(max(1, min(left, 1000)))
+            return Int32(max(1, min(left, engine.nextDue - taskClock.milliseconds, 1000)))
         }
-        return 1000
+        return Int32(max(1, min(engine.nextDue - taskClock.milliseconds, 1000)))
     }
 
     // MARK: Records
@@ -179,7 +197,7 @@ final class Processor {
             } else {
                 unsafe engine.take(reading, text: text)
             }
-        case .rejection, .newDevice, .dropped: processRare(sequence, tail: tail)
+        case .rejection, .newDevice, .dropped, .clockStep: processRare(sequence, tail: tail)
         }
         return sequence + 1 + tail
     }
@@ -215,6 +233,7 @@ final class Processor {
                 decoding: bytes.dropFirst(Int(record.gatewayBytes)).prefix(Int(record.idBytes)), as: UTF8.self)
             engine.take(
                 newDevice: Device(number: record.device, kind: record.kind, id: id, gateway: gateway))
+        case .clockStep: engine.stepClock(milliseconds: unsafe slot.load(as: ClockStep.self).milliseconds)
         case .dropped:
             let dropped = unsafe slot.load(as: Dropped.self)
             engine.counts[min(Int(dropped.kind), Kind.allCases.count)].dropped += Int64(dropped.count)
@@ -258,10 +277,12 @@ final class Processor {
     private func commitOnce(flushesMinutes: Bool, isLast: Bool = false) throws(StoreError) {
         let began = ServerClock.monotonicNanoseconds
         let changes = inbox.takeChanges()
+        let actions = actions.next()
         let committed: Committed
         do throws(StoreError) {
             committed = try engine.commit(
-                flushesMinutes: flushesMinutes, isLast: isLast, now: ServerClock.now, outlets: changes)
+                flushesMinutes: flushesMinutes, isLast: isLast, now: ServerClock.now, outlets: changes, actions: actions,
+                tick: options.ticks && (consumer.available() == next || !actions.isEmpty) ? taskClock : nil)
         } catch {
             inbox.giveBack(changes)
             throw error
@@ -273,6 +294,7 @@ final class Processor {
         status.committed(engine: engine, counts: committed.counts, nanoseconds: ended - began)
         watchLog()
         publish(committed)
+        self.actions.answer(committed.answers)
     }
 
     /// Nothing of `start..<end` is committed and the engine is ahead of the store: begins again from the store. For
@@ -285,6 +307,9 @@ final class Processor {
             next = start
             if error.cause == .row {
                 try restart()
+                if start == end && actions.isTryingOne { return actions.refuseFirst(error.detail) }
+                actions.holdBack()
+                defer { actions.letGo() }
                 return try halve(to: end)
             }
             guard error.isTemporary, let pause = options.retryMilliseconds else { throw error }
@@ -362,7 +387,7 @@ final class Processor {
     private func finish(from start: Int) throws(StoreError) {
         try commitBatch(from: start, flushesMinutes: true)
         settle()
-        if !inbox.isEmpty { try commitBatch(from: next) }
+        while !inbox.isEmpty || !actions.isEmpty { try commitBatch(from: next) }
         try engine.checkpoint()
     }
 }

@@ -37,6 +37,11 @@ extension SettingsLoader {
         if let path = file("units", outside) {
             world.units = take(UnitsFile.load(path: path, areas: areas, devices: settings.devices, limits: world.limits))
         }
+        if let path = file("dispatch", outside) {
+            let loaded = DispatchFile.load(path: path, areas: areas)
+            otherProblems += loaded.problems
+            settings.dispatch = loaded.settings
+        }
         settings.world = world
     }
 

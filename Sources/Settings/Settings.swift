@@ -1,3 +1,4 @@
+public import Dispatching
 public import Rules
 import Foundation
 public import Telemetry
@@ -44,6 +45,7 @@ public struct Settings: Sendable {
     public var outlets = OutletSettings()
     public var clock = Clock.wall
     public var rollups = Rollups()
+    public var dispatch = DispatchSettings()
 
     public init(storePath: String) { self.storePath = storePath }
 }

@@ -24,6 +24,9 @@ enum Schema {
         registerRollups(&migrator)
         migrator.registerMigration("rules") { try $0.execute(sql: ruleTables) }
         migrator.registerMigration(StreamSchema.migration, migrate: StreamSchema.migrate)
+        migrator.registerMigration("actions") { db in try db.execute(sql: actionTables) }
+        migrator.registerMigration("dispatch") { db in try db.execute(sql: dispatchTables) }
+        migrator.registerMigration("units") { db in try db.execute(sql: unitTables) }
         return migrator
     }
 

@@ -45,6 +45,9 @@ public enum Identifier {
         "a" + hex(fnv1a("\(rule)\n\(kind.name)\n\(device)\n\(startedAt.milliseconds)".utf8))
     }
 
+    /// `t` and 16 hex digits: FNV-1a of a lead's kind and its reference, a line feed between.
+    public static func lead(kind: String, reference: String) -> String { "t" + hex(fnv1a("\(kind)\n\(reference)".utf8)) }
+
     /// `t` and the digits of the alert that the task answers.
     public static func task(alert: String) -> String { "t" + alert.dropFirst() }
 }

@@ -20,6 +20,8 @@ public enum Record: UInt8, BitwiseCopyable, Sendable {
     case newDevice
     /// A ``Dropped``: readings that a declared policy let go.
     case dropped
+    /// A ``ClockStep``: the wall clock has jumped.
+    case clockStep
 }
 
 /// One reading as decoded: all that was measured, exactly.
@@ -138,6 +140,18 @@ public struct Dropped: BitwiseCopyable, Sendable {
         self.kind = kind
         self.count = count
     }
+}
+
+/// The wall clock has jumped: `received` of what follows is by the new one.
+@frozen
+public struct ClockStep: BitwiseCopyable, Sendable {
+    public var record = Record.clockStep
+    public var tail: UInt8 = 0
+    /// Forward where positive.
+    public var milliseconds: Int64
+    private var reserved: InlineArray<14, UInt64> = .init(repeating: 0)
+
+    public init(milliseconds: Int64) { self.milliseconds = milliseconds }
 }
 
 extension Reading {

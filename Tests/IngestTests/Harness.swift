@@ -96,6 +96,7 @@ struct Harness: ~Copyable {
                 let gateway = take(record.gatewayBytes)
                 records.append(
                     .newDevice(number: record.device, kind: record.kind, gateway: gateway, id: take(record.idBytes)))
+            case .clockStep: break
             case .dropped:
                 let record = slot.load(as: Dropped.self)
                 records.append(.dropped(kind: record.kind, count: Int(record.count)))

@@ -56,12 +56,11 @@ final class Rig {
     @discardableResult
     func run(
         _ readings: [Script], batches: [Int] = [], killed: Bool = false, reloads: Bool = false,
-        retryMilliseconds: Int32? = nil
+        retryMilliseconds: Int32? = nil, inbox: Inbox = Inbox()
     ) throws -> [OutboxRow] {
         let store = try StoreWriter(path: path)
         let ring = Ring<Slot>(capacity: 4096)
         let signals = CommitSignals(ringBell: ring.readable)
-        let inbox = Inbox()
         let status = PipelineStatus()
         var published: [OutboxRow] = []
         var left = readings[...]
@@ -70,7 +69,7 @@ final class Rig {
         var producer = ring.makeProducer()
         var processor: Processor? = try Processor(
             store: store,
-            options: Processor.Options(engine: options, batchSlots: 512, retryMilliseconds: retryMilliseconds),
+            options: Processor.Options(engine: options, batchSlots: 512, retryMilliseconds: retryMilliseconds, ticks: false),
             consumer: ring.makeConsumer(), signals: signals, inbox: inbox, status: status,
             logger: Logger(label: "test"), publish: { published += $0.events })
         register(into: &producer)
@@ -93,6 +92,28 @@ final class Rig {
             store.close()
         }
         return published
+    }
+
+    /// One life in which each part's readings and then its actions are a batch.
+    func run(_ parts: [(readings: [Script], actions: [Action])]) throws {
+        let store = try StoreWriter(path: path)
+        let ring = Ring<Slot>(capacity: 4096)
+        let inbox = Inbox()
+        var producer = ring.makeProducer()
+        let processor = try Processor(
+            store: store, options: Processor.Options(engine: options, ticks: false), consumer: ring.makeConsumer(),
+            signals: CommitSignals(ringBell: ring.readable), inbox: inbox, status: PipelineStatus(),
+            logger: Logger(label: "test"), publish: { _ in })
+        register(into: &producer)
+        for part in parts {
+            for script in part.readings { append(script, to: &producer) }
+            producer.publish()
+            for action in part.actions { inbox.submit(action) { _ in } }
+            try processor.runBatch()
+        }
+        producer.close()
+        try processor.run()
+        store.close()
     }
 
     private func register(into producer: inout RingProducer<Slot>) {
@@ -159,7 +180,15 @@ final class Rig {
             + lines("SELECT id, state, started_at, fired_at, resolved_at, value FROM alert ORDER BY id")
             + lines("SELECT seq, alert_id, state, at, value, clock FROM alert_event ORDER BY seq")
             + lines("SELECT * FROM task ORDER BY id")
-            + lines("SELECT seq, task_id, stage, at, who, why FROM task_event ORDER BY seq")
+            + lines("SELECT * FROM task_event ORDER BY seq")
+            + lines("SELECT * FROM task_source ORDER BY task_id, kind, ref")
+            + lines("SELECT * FROM task_feedback ORDER BY task_id, number")
+            + lines("SELECT * FROM server_clock")
+            + lines("SELECT * FROM unit ORDER BY id")
+            + lines("SELECT * FROM task_choice ORDER BY task_id, number")
+            + lines("SELECT * FROM task_told ORDER BY task_id, number, receiver")
             + lines("SELECT seq, topic, payload FROM outbox ORDER BY seq")
+            + lines("SELECT * FROM engine_input ORDER BY seq")
+            + lines("SELECT * FROM alert_note ORDER BY seq")
     }
 }

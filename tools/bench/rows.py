@@ -1,13 +1,16 @@
 """The table of what is measured: each row's name, target and how its figures come about."""
+import json
 import re
 import sqlite3
 import statistics
+import subprocess
 import sys
 from dataclasses import dataclass, field
 
 import counting
 import rules_rows
 import outlets
+import toolchain
 import workloads
 
 
@@ -239,6 +242,19 @@ def outlet_crowd(bench):
     ]
 
 
+def dispatching(bench):
+    """The pure parts of dispatching, timed inside one process."""
+    subprocess.run(["swift", "build", "-c", "release", "--product", "dispatch-bench"], cwd=toolchain.ROOT, check=True,
+                   stdout=subprocess.DEVNULL)
+    program = toolchain.ROOT / ".build/release/dispatch-bench"
+    runs = [json.loads(subprocess.run([program], check=True, capture_output=True, text=True).stdout) for _ in range(bench.rounds)]
+    best = {key: statistics.median(run[key] for run in runs) for key in runs[0]}
+    return [
+        Result("dispatch-choice", "choice of a unit among 10,000 with explanation", "µs", "≤ 200", best["choice_us"], details=best),
+        Result("dispatch-tick", "slowest clock tick with 100,000 open tasks", "ms", "≤ 5", best["tick_slowest_ms"], details=best),
+    ]
+
+
 ROWS = {
     "replay": replay,
     "mosquitto-qos0": mosquitto_qos0,
@@ -257,5 +273,6 @@ ROWS = {
     "outlet-latency": outlet_latency,
     "outlet-drain": outlet_drain,
     "outlet-crowd": outlet_crowd,
+    "dispatch": dispatching,
 }
 ROWS |= rules_rows.rows(sys.modules[__name__])

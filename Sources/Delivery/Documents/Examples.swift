@@ -33,14 +33,22 @@ public enum Examples {
 
     public static var task: String {
         let created = night + 30_000
+        let alert = alert("firing")
+        let id = Identifier.task(alert: alert.id)
+        var data: JSONObject = ["id": id]
+        data.add("number", raw: "1")
+        for (key, value) in [
+            ("alert_id", alert.id), ("kind", "noise-check"), ("area", alert.area), ("site", "site-42"),
+            ("severity", alert.severity), ("stage", "reported"), ("who", "patrol"), ("role", "patrol"),
+        ] { data.add(key, value) }
+        for (key, delay) in [("created_at", 0), ("respond_due", 60_000), ("set_out_due", 180_000), ("dispose_due", 900_000)] {
+            data.add(key, raw: "\(created.milliseconds + Int64(delay))")
+        }
         return event(
             418,
-            CloudEvent.task(
-                DispatchTask(
-                    id: Identifier.task(alert: alert("firing").id), alertID: alert("firing").id, kind: "noise-check",
-                    area: "330110012000", stage: "reported", unit: nil, createdAt: created, respondDue: created + 60_000,
-                    setOutDue: created + 180_000, disposeDue: created + 900_000),
-                source: "/patrol/patrol-1"))
+            CloudEvent.event(
+                type: "patrol.task.reported", subject: id, at: created, source: "/patrol/patrol-1", area: alert.area,
+                severity: alert.severity, data: data))
     }
 
     public static var test: String { String(decoding: TestEvent.json(outlet: "webhook:duty-room", at: night, id: "test-1"), as: UTF8.self) }

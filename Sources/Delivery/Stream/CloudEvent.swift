@@ -31,24 +31,6 @@ public enum CloudEvent {
             severity: alert.severity, rule: alert.rule, data: data)
     }
 
-    /// A transition of a task.
-    public static func task(_ task: DispatchTask, source: String) -> String {
-        var data = JSONObject()
-        data.add("id", task.id)
-        if let alert = task.alertID { data.add("alert_id", alert) }
-        data.add("kind", task.kind)
-        data.add("area", task.area)
-        data.add("stage", task.stage)
-        if let unit = task.unit { data.add("unit", unit) }
-        data.add("created_at", raw: "\(task.createdAt.milliseconds)")
-        data.add("respond_due", raw: "\(task.respondDue.milliseconds)")
-        data.add("set_out_due", raw: "\(task.setOutDue.milliseconds)")
-        data.add("dispose_due", raw: "\(task.disposeDue.milliseconds)")
-        return event(
-            type: "patrol.task.\(task.stage)", subject: task.id, at: task.createdAt, source: source, area: task.area,
-            data: data)
-    }
-
     /// Any event of the stream.
     /// - Parameters:
     ///   - type: `patrol.WHAT.HAPPENED`; WHAT names the schema of the data (`Schemas`).

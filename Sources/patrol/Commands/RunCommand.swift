@@ -83,11 +83,18 @@ enum Serve {
         var options = HTTPServerOptions(
             host: settings.listenHost, port: settings.listenPort, timezone: settings.timezone)
         options.topicRoot = settings.topicRoot
+        let access = TokenFile(host: settings.listenHost, port: settings.listenPort)
         let server = HTTPServer(
             options: options,
             status: pipeline.statusSource,
             store: try Exit.onStoreFailure { try StoreReader(path: settings.storePath) }, outlets: pipeline.outlets,
-            logger: Logger(label: "http"))
+            actions: ActionGate(token: access.token) { await pipeline.submit($0) }, logger: Logger(label: "http"))
+        do {
+            try access.write(besideStore: settings.storePath)
+        } catch {
+            throw Exit.fail("\(TokenFile.path(ofStore: settings.storePath)): the token file cannot be written (\(error.localizedDescription)); give the user write permission for the folder", Exit.store)
+        }
+        defer { TokenFile.remove(besideStore: settings.storePath) }
         let hangups = config.map { reloads(of: $0, into: pipeline, logger) }
         defer { hangups?.cancel() }
         let group = ServiceGroup(

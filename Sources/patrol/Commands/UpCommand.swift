@@ -7,6 +7,7 @@ import ServiceLifecycle
 import Settings
 import Simulation
 import Store
+import Telemetry
 
 struct UpCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
@@ -52,6 +53,10 @@ struct UpCommand: AsyncParsableCommand {
                 DeviceRecord(
                     kind: $0.kind, id: $0.id, gateway: $0.gateway, name: $0.name, area: $0.area, site: $0.site, lat: $0.lat,
                     lon: $0.lon, team: $0.team)
+            }
+            // The patrol cars are sent to what the meters say.
+            settings.world.units = district.devices.filter { $0.kind == .vehicle }.map {
+                ResponseUnit(id: "unit-\($0.id)", kind: "car", device: $0.id, team: $0.team, areas: [$0.area], capabilities: ["noise"])
             }
         }
         Output.line(welcome(settings))

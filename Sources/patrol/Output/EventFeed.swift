@@ -28,7 +28,7 @@ struct EventFeed {
         WHERE e.state <> 'pending'
         """
     private static let tasks = """
-        SELECT e.seq, e.at, e.stage, t.kind, t.area, t.id, t.respond_due, t.alert_id, a.device, d.name
+        SELECT e.seq, e.at, coalesce(e.what, e.stage), t.kind, t.area, t.id, t.respond_due, t.alert_id, a.device, d.name, e.stage, e.who
         FROM task_event e JOIN task t ON t.id = e.task_id LEFT JOIN alert a ON a.id = t.alert_id
           LEFT JOIN device d ON d.number = a.device_number
         """
@@ -104,13 +104,13 @@ struct EventFeed {
     private func taskLine(_ row: [StoreValue]) -> String {
         if asJSON {
             return JSONLine.text([
-                ("type", .text("task")), ("stage", .text(text(row[2]))), ("at", .number(time(row[1]))),
+                ("type", .text("task")), ("what", .text(text(row[2]))), ("stage", .text(text(row[10]))), ("at", .number(time(row[1]))),
                 ("id", .text(text(row[5]))), ("kind", .text(text(row[3]))), ("area", .text(text(row[4]))),
-                ("alert", .text(text(row[7]))), ("respond_due", .number(time(row[6]))),
+                ("alert", .text(text(row[7]))), ("who", .text(text(row[11]))), ("respond_due", .number(time(row[6]))),
             ])
         }
         let place = [text(row[8]), text(row[9]), text(row[4])].filter { !$0.isEmpty && $0 != "unknown" }.joined(separator: " ")
-        let stage = text(row[2]) == "reported" ? language("reported", "上报") : text(row[2])
+        let stage = TaskView.word(text(row[2]), language)
         return """
             \(clock(row[1]))  \(language("TASK    ", "任务"))  \(stage)  \(text(row[3]))  \(place)  \
             \(language("respond by", "应响应于")) \(clock(row[6]).suffix(8))  \(text(row[5]))

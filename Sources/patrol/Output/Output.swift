@@ -31,10 +31,13 @@ struct RowPrinter {
     let columns: [String]
     let format: OutputFormat
     let timezone: TimeZone
+    /// What stands over the columns of a table where it is not their names.
+    var titles: [String]?
 
     static let timeColumns: Set<String> = [
         "ts", "received", "bucket", "started_at", "fired_at", "resolved_at", "created_at", "respond_due", "set_out_due",
-        "dispose_due", "at", "registered_at", "fix_ts",
+        "dispose_due", "at", "registered_at", "fix_ts", "acknowledged_at", "suspended_until", "last_at", "disposed_at",
+        "sent_at", "fix_at", "duty_at",
     ]
 
     func print(_ rows: [[StoreValue]]) {
@@ -79,34 +82,42 @@ struct RowPrinter {
         return data.map { String(decoding: $0, as: UTF8.self) } ?? "\"\""
     }
 
-    private func table(_ rows: [[StoreValue]]) {
-        let formatter = DateFormatter()
-        formatter.locale = Locale(identifier: "en_US_POSIX")
-        formatter.timeZone = timezone
-        formatter.dateFormat = "yyyy-MM-dd HH:mm:ss"
-        let cells = rows.map { row in
-            zip(columns, row).map { name, value -> String in
-                if RowPrinter.timeColumns.contains(name), case .integer(let number) = value {
-                    return formatter.string(from: Date(timeIntervalSince1970: Double(number) / 1000))
-                }
-                if case .real(let number) = value { return String(format: "%.6g", number) }
-                return plain(value)
-            }
+    /// A value as a table shows it.
+    func cell(_ value: StoreValue, _ column: String) -> String {
+        if RowPrinter.timeColumns.contains(column), case .integer(let number) = value {
+            let formatter = DateFormatter()
+            formatter.locale = Locale(identifier: "en_US_POSIX")
+            formatter.timeZone = timezone
+            formatter.dateFormat = "yyyy-MM-dd HH:mm:ss"
+            return formatter.string(from: Date(timeIntervalSince1970: Double(number) / 1000))
         }
-        var widths = columns.map(RowPrinter.width)
+        if case .real(let number) = value { return String(format: "%.6g", number) }
+        return plain(value)
+    }
+
+    private func table(_ rows: [[StoreValue]]) {
+        let cells = rows.map { row in zip(row, columns).map { cell($0, $1) } }
+        let headings = titles ?? columns
+        var widths = headings.map(RowPrinter.width)
         for row in cells { for (index, cell) in row.enumerated() { widths[index] = max(widths[index], RowPrinter.width(cell)) } }
         func padded(_ row: [String]) -> String {
             zip(row, widths).map { $0 + String(repeating: " ", count: $1 - RowPrinter.width($0)) }.joined(separator: "  ")
         }
-        Output.line(padded(columns))
+        Output.line(padded(headings))
         Output.line(widths.map { String(repeating: "─", count: $0) }.joined(separator: "  "))
         for row in cells { Output.line(padded(row)) }
     }
 
     /// Columns on the screen: Chinese characters take two.
     static func width(_ text: String) -> Int {
-        text.unicodeScalars.reduce(0) { sum, scalar in
-            switch scalar.value {
+        var isColour = false
+        return text.unicodeScalars.reduce(0) { sum, scalar in
+            // A colour (ESC [ … m) takes none.
+            if isColour || scalar.value == 0x1B {
+                isColour = scalar != "m"
+                return sum
+            }
+            return switch scalar.value {
             case 0x1100...0x115F, 0x2E80...0xA4CF, 0xAC00...0xD7A3, 0xF900...0xFAFF, 0xFE30...0xFE6F, 0xFF00...0xFF60,
                 0xFFE0...0xFFE6, 0x20000...0x3FFFD: sum + 2
             default: sum + 1

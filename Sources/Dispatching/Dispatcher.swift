@@ -1,0 +1,203 @@
+public import Telemetry
+
+/// The tasks of a district, as a pure state machine: inputs go in with their moment, what happened comes out of
+/// ``takeEvents()`` and the changed tasks out of ``takeChanged()``. It knows no clock, no store and no socket.
+///
+/// In memory are the open tasks and those that may still reopen; others are brought back by ``restore(_:)`` when somebody
+/// asks for them. One thread owns it.
+public final class Dispatcher {
+    public let settings: DispatchSettings
+    public let units: UnitBoard
+    var slots: [TaskState?] = []
+    private var freeSlots: [Int32] = []
+    private var slotOfTask: [String: Int32] = [:]
+    /// The newest task of each situation: a new alert joins it, or the one into which it was merged.
+    private var taskOfSituation: [String: String] = [:]
+    private var heap = DueHeap()
+    /// The moment for which each slot stands in the heap, `Int64.max` where for none.
+    private var heapDue: [Int64] = []
+    private var changed: Set<Int32> = []
+    /// Of the next task.
+    public private(set) var nextNumber: Int64
+    var events: [TaskEvent] = []
+
+    public init(settings: DispatchSettings, units: UnitBoard? = nil, nextNumber: Int64 = 1) {
+        self.settings = settings
+        self.units = units ?? UnitBoard([], zone: .utc)
+        self.nextNumber = nextNumber
+    }
+
+    // MARK: What comes out
+
+    public var hasEvents: Bool { !events.isEmpty }
+
+    /// Everything that happened since the last call, in its order.
+    public func takeEvents() -> [TaskEvent] {
+        defer { events.removeAll(keepingCapacity: true) }
+        return events
+    }
+
+    public var hasChanged: Bool { !changed.isEmpty }
+
+    /// The tasks that are not as they were at the last call, by number.
+    public func takeChanged() -> [TaskState] {
+        defer {
+            changed.removeAll(keepingCapacity: true)
+            gone.removeAll(keepingCapacity: true)
+        }
+        return (changed.compactMap { slots[Int($0)] } + gone).sorted { $0.number < $1.number }
+    }
+
+    /// Forgotten since the last ``takeChanged()``.
+    private var gone: [TaskState] = []
+
+    // MARK: The tasks at hand
+
+    public var count: Int { slotOfTask.count }
+
+    public subscript(id: String) -> TaskState? { slotOfTask[id].flatMap { slots[Int($0)] } }
+
+    /// The task that has this situation, where it is open or may reopen.
+    public func task(of situation: String) -> TaskState? {
+        var task = taskOfSituation[situation].flatMap { self[$0] }
+        while let into = task?.mergedInto { task = self[into] }
+        return task
+    }
+
+    /// Takes a task over as the store has it: at start, or when somebody asks for one that was forgotten.
+    public func restore(_ task: TaskState) {
+        guard slotOfTask[task.id] == nil else { return }
+        insert(task)
+        nextNumber = max(nextNumber, task.number + 1)
+    }
+
+    /// Makes a new task and says so.
+    @discardableResult
+    func make(_ task: TaskState, who: String, role: Action.Role, why: String?, source: TaskSource) -> TaskState {
+        var task = task
+        task.number = nextNumber
+        nextNumber += 1
+        task.move(clocksTo: .reported, at: task.createdAt, kind: settings.kind(task.kind))
+        insert(task)
+        let made = record(task, "reported", from: nil, at: task.createdAt, who: who, role: role, why: why) { $0.source = source }
+        return seek(made, at: task.createdAt)
+    }
+
+    private func insert(_ task: TaskState) {
+        let slot: Int32
+        if let free = freeSlots.popLast() {
+            slot = free
+        } else {
+            slot = Int32(slots.count)
+            slots.append(nil)
+            heapDue.append(.max)
+        }
+        slots[Int(slot)] = task
+        slotOfTask[task.id] = slot
+        if task.stage.occupiesUnit, let unit = task.unit { units.occupy(unit, with: task.id, at: nil) }
+        let newest = taskOfSituation[task.situation].flatMap { self[$0] }
+        if newest.map({ $0.number < task.number }) ?? true { taskOfSituation[task.situation] = task.id }
+        schedule(slot)
+    }
+
+    /// Puts a task back after a change, and notes what happened.
+    @discardableResult
+    func record(
+        _ task: TaskState, _ what: String, from: TaskStage?, at: Timestamp, who: String, role: Action.Role, why: String?,
+        _ more: (inout TaskEvent) -> Void = { _ in }
+    ) -> TaskState {
+        var task = task
+        task.events += 1
+        put(task)
+        var event = TaskEvent(task: task, what: what, from: from, at: at, who: who, role: role, why: why)
+        more(&event)
+        events.append(event)
+        return task
+    }
+
+    func put(_ task: TaskState) {
+        guard let slot = slotOfTask[task.id] else { preconditionFailure("task \(task.id) is not at hand") }
+        let before = slots[Int(slot)].flatMap { $0.stage.occupiesUnit ? $0.unit : nil }
+        let after = task.stage.occupiesUnit ? task.unit : nil
+        if before != after {
+            if let before { units.free(before, of: task.id) }
+            if let after { units.occupy(after, with: task.id, at: task.lastAt) }
+        }
+        slots[Int(slot)] = task
+        changed.insert(slot)
+        schedule(slot)
+    }
+
+    private func forget(_ slot: Int32) {
+        guard let task = slots[Int(slot)] else { return }
+        if changed.remove(slot) != nil { gone.append(task) }
+        slots[Int(slot)] = nil
+        heapDue[Int(slot)] = .max
+        slotOfTask[task.id] = nil
+        if taskOfSituation[task.situation] == task.id { taskOfSituation[task.situation] = nil }
+        freeSlots.append(slot)
+    }
+
+    // MARK: Time
+
+    /// When something is due next (ms), `Int64.max` where nothing is; it may be too early, never too late.
+    public var nextDue: Int64 { heap.next }
+
+    /// Lets everything happen that is due up to `now`, each at its own moment and in their order, so that the result does
+    /// not depend on how often it is called. O(1) where nothing is due.
+    /// - Returns: whether anything was.
+    @discardableResult
+    public func advance(to now: Timestamp) -> Bool {
+        var happened = false
+        while heap.next <= now.milliseconds, let entry = heap.pop() {
+            guard heapDue[Int(entry.slot)] == entry.due, let task = slots[Int(entry.slot)], task.number == entry.number else {
+                continue
+            }
+            heapDue[Int(entry.slot)] = .max
+            guard let next = task.next(settings) else { continue }
+            if next.what == .forget {
+                forget(entry.slot)
+            } else {
+                happened = true
+                fire(next.what, task, at: next.at)
+            }
+        }
+        return happened
+    }
+
+    private func schedule(_ slot: Int32) {
+        guard let task = slots[Int(slot)] else { return }
+        let due = task.next(settings)?.at.milliseconds ?? .max
+        guard due != heapDue[Int(slot)] else { return }
+        heapDue[Int(slot)] = due
+        if due != .max { heap.push(DueHeap.Entry(due: due, number: task.number, slot: slot)) }
+        if heap.count > 64 + 4 * slotOfTask.count {
+            heap.compact { heapDue[Int($0.slot)] == $0.due && slots[Int($0.slot)]?.number == $0.number }
+        }
+    }
+
+    private func fire(_ what: TaskState.Due, _ task: TaskState, at: Timestamp) {
+        var task = task
+        func note(_ name: String, _ why: String? = nil) {
+            record(task, name, from: nil, at: at, who: "patrol", role: .patrol, why: why)
+        }
+        switch what {
+        case .warning(let clock):
+            task[clock].isWarned = true
+            note("\(clock.name)_warning")
+        case .breach(let clock):
+            task[clock].isWarned = true
+            task[clock].isBreached = true
+            note("\(clock.name)_breached")
+        case .unitSilent: unitIsSilent(task, at: at)
+        case .lookAgain:
+            task.unitDue = nil
+            put(task)
+            seek(task, at: at)
+        case .escalation: escalate(task, at: at)
+        case .suspensionOver: resume(task, at: at, who: "patrol", role: .patrol, why: "the time is over")
+        case .stillFiring: reopen(task, at: at, who: "patrol", role: .patrol, why: "the alert \(task.firing[0]) still fires")
+        case .forget: break
+        }
+    }
+}

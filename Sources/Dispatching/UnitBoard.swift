@@ -1,0 +1,164 @@
+public import Telemetry
+
+/// The units of the district: where they are, whether they can be sent. Flat arrays by the unit's number, so that one
+/// pass over all of them answers a question and says why not of each. One thread owns it.
+public final class UnitBoard {
+    public let units: [ResponseUnit]
+    let zone: LocalZone
+    let areas: AreaTree
+    private let numberOfID: [String: Int]
+    private let numberOfDevice: [String: Int]
+
+    /// Whether people have said something else than the shift.
+    public enum Duty: String, Sendable, CaseIterable { case shift, on, off }
+
+    /// What is known of a unit now.
+    public struct State: Sendable, Equatable {
+        public var duty = Duty.shift
+        /// Who said so, and when.
+        public var dutyBy: String?
+        public var dutyAt: Timestamp?
+        public var fix: Fix?
+        /// The task it is on.
+        public var task: String?
+        /// When it was last sent.
+        public var lastSentAt: Timestamp?
+
+        public init() {}
+    }
+
+    public struct Fix: BitwiseCopyable, Sendable, Equatable {
+        public var at: Timestamp
+        public var position: Position
+        /// Metres; nil where the device gives none.
+        public var accuracyMetres: Double?
+
+        public init(at: Timestamp, position: Position, accuracyMetres: Double?) {
+            self.at = at
+            self.position = position
+            self.accuracyMetres = accuracyMetres
+        }
+    }
+
+    // Each in an array of its own: the pass over all units reads only what it asks.
+    var duties: [Duty], tasks: [String?], fixes: [Fix?], sentAt: [Timestamp?]
+    private var dutySaid: [(by: String?, at: Timestamp?)]
+    /// Units whose duty or task is not as it was at the last ``takeChanged(withFixes:)``, and those that have moved since.
+    private var changed: Set<Int> = []
+    private var movedUnits: [Int] = []
+    private var hasMoved: [Bool]
+
+    // Units that are alike in a question share its answer: the distinct shifts, areas and capabilities.
+    let shifts: [HourRange?], areaLists: [[String]], capabilityLists: [Set<String>]
+    let shiftOf: [Int], areasOf: [Int], capabilitiesOf: [Int]
+
+    public init(_ units: [ResponseUnit], zone: LocalZone, areas: AreaTree = .empty) {
+        self.units = units
+        self.zone = zone
+        self.areas = areas
+        numberOfID = Dictionary(units.enumerated().map { ($1.id, $0) }, uniquingKeysWith: { first, _ in first })
+        numberOfDevice = Dictionary(
+            units.enumerated().compactMap { number, unit in unit.device.map { ($0, number) } }, uniquingKeysWith: { first, _ in first })
+        duties = Array(repeating: .shift, count: units.count)
+        tasks = Array(repeating: nil, count: units.count)
+        fixes = Array(repeating: nil, count: units.count)
+        sentAt = Array(repeating: nil, count: units.count)
+        hasMoved = Array(repeating: false, count: units.count)
+        dutySaid = Array(repeating: (nil, nil), count: units.count)
+        (shifts, shiftOf) = UnitBoard.distinct(units.map(\.shift))
+        (areaLists, areasOf) = UnitBoard.distinct(units.map { $0.areas.sorted() })
+        (capabilityLists, capabilitiesOf) = UnitBoard.distinct(units.map { Set($0.capabilities) })
+    }
+
+    private static func distinct<Value: Hashable>(_ values: [Value]) -> (kinds: [Value], of: [Int]) {
+        var kinds: [Value] = []
+        var numbers: [Value: Int] = [:]
+        let of = values.map { value in
+            if let number = numbers[value] { return number }
+            numbers[value] = kinds.count
+            kinds.append(value)
+            return kinds.count - 1
+        }
+        return (kinds, of)
+    }
+
+    public var isEmpty: Bool { units.isEmpty }
+    public func number(ofUnit id: String) -> Int? { numberOfID[id] }
+    public func number(ofDevice id: String) -> Int? { numberOfDevice[id] }
+
+    public func state(_ number: Int) -> State {
+        var state = State()
+        state.duty = duties[number]
+        (state.dutyBy, state.dutyAt) = dutySaid[number]
+        state.fix = fixes[number]
+        state.task = tasks[number]
+        state.lastSentAt = sentAt[number]
+        return state
+    }
+
+    /// Where a unit's device says it is; an older fix than the newest changes nothing. O(1), allocates nothing.
+    public func moved(_ number: Int, to fix: Fix) {
+        if let newest = fixes[number], newest.at > fix.at { return }
+        fixes[number] = fix
+        if !hasMoved[number] {
+            hasMoved[number] = true
+            movedUnits.append(number)
+        }
+    }
+
+    // MARK: Changes
+
+    /// Takes a unit's state over as the store has it, its task aside: that follows from the tasks.
+    public func restore(_ id: String, _ state: State) {
+        guard let number = numberOfID[id] else { return }
+        duties[number] = state.duty
+        dutySaid[number] = (state.dutyBy, state.dutyAt)
+        if let fix = state.fix, fixes[number].map({ $0.at < fix.at }) ?? true { fixes[number] = fix }
+        sentAt[number] = state.lastSentAt
+    }
+
+    public func setDuty(_ duty: Duty, of number: Int, by author: String, at: Timestamp) {
+        duties[number] = duty
+        dutySaid[number] = (author, at)
+        changed.insert(number)
+    }
+
+    func occupy(_ id: String, with task: String, at: Timestamp?) {
+        guard let number = numberOfID[id] else { return }
+        tasks[number] = task
+        if let at { sentAt[number] = at }
+        changed.insert(number)
+    }
+
+    func free(_ id: String, of task: String) {
+        guard let number = numberOfID[id], tasks[number] == task else { return }
+        tasks[number] = nil
+        changed.insert(number)
+    }
+
+    /// The numbers of the units whose duty or task is not as it was at the last call, and with fixes of those that have
+    /// moved.
+    public func takeChanged(withFixes: Bool) -> [Int] {
+        var numbers = changed
+        changed.removeAll(keepingCapacity: true)
+        if withFixes {
+            numbers.formUnion(movedUnits)
+            for number in movedUnits { hasMoved[number] = false }
+            movedUnits.removeAll(keepingCapacity: true)
+        }
+        return numbers.sorted()
+    }
+
+    public func markAllChanged() { changed.formUnion(units.indices) }
+
+    public var hasChanged: Bool { !changed.isEmpty }
+
+    /// Whether the unit works at that moment: what people have said last, or else its shift.
+    public func isOnDuty(_ number: Int, at: Timestamp) -> Bool {
+        switch duties[number] {
+        case .on: true
+        case .off: false
+        case .shift: units[number].shift.map { $0.day(of: at, in: zone) != nil } ?? true
+        }
+    }
+}

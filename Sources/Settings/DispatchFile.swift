@@ -1,0 +1,149 @@
+import Dispatching
+import Foundation
+import Telemetry
+import Yams
+
+/// `dispatch.yaml`: what a district decides about its tasks.
+enum DispatchFile {
+    private static let keys = ["mode", "units", "clocks", "escalation", "receivers", "kinds"]
+    private static let unitKeys = ["acknowledge_within", "look_again_after", "fix_age", "accuracy_m", "widen"]
+    private static let kindKeys = ["clocks", "pauses_while_suspended", "feedback", "check", "reopen_within", "still_firing_after", "capabilities"]
+
+    static func load(path: String, areas: AreaTree?) -> (settings: DispatchSettings, problems: [Problem]) {
+        let reader = YAMLReader(path: path)
+        guard let root = reader.root() else { return (DispatchSettings(), reader.problems) }
+        return (read(root, reader, areas), reader.problems)
+    }
+
+    static func parse(_ text: String, path: String, areas: AreaTree? = nil) -> (settings: DispatchSettings, problems: [Problem]) {
+        let reader = YAMLReader(path: path)
+        let settings = reader.root(of: text).map { read($0, reader, areas) } ?? DispatchSettings()
+        return (settings, reader.problems)
+    }
+
+    private static func read(_ root: Node, _ reader: YAMLReader, _ areas: AreaTree?) -> DispatchSettings {
+        var settings = DispatchSettings()
+        let top = reader.mapping(root, "the dispatch settings", known: keys)
+        if let mode = reader.choice(top["mode"], "mode", DispatchSettings.Mode.allCases.map(\.rawValue)) {
+            settings.mode = DispatchSettings.Mode(rawValue: mode) ?? settings.mode
+        }
+        units(top["units"], reader, &settings)
+        clocks(top["clocks"], "clocks", reader, &settings.otherKinds)
+        settings.escalation = list(top["escalation"], "escalation", reader).compactMap { step($0, reader) }
+        let times = settings.escalation.map(\.afterMilliseconds)
+        if times != times.sorted() { reader.problem("the steps of 'escalation' stand in the order of 'after'", at: top["escalation"]) }
+        settings.receivers = list(top["receivers"], "receivers", reader).compactMap { receiver($0, reader, areas) }
+        if case .mapping(let kinds)? = top["kinds"] {
+            for (name, node) in kinds {
+                guard let name = name.string else { continue }
+                settings.kinds[name] = kind(node, name, reader, settings.otherKinds)
+            }
+        } else if top["kinds"] != nil {
+            reader.problem("'kinds' is a mapping of a kind's name to its settings", at: top["kinds"])
+        }
+        return settings
+    }
+
+    private static func list(_ node: Node?, _ what: String, _ reader: YAMLReader) -> [Node] {
+        guard let node else { return [] }
+        guard case .sequence(let sequence) = node else {
+            reader.problem("'\(what)' is a list", at: node)
+            return []
+        }
+        return Array(sequence)
+    }
+
+    private static func units(_ node: Node?, _ reader: YAMLReader, _ settings: inout DispatchSettings) {
+        guard let node else { return }
+        let members = reader.mapping(node, "units", known: unitKeys)
+        func duration(_ key: String, _ target: inout Int64) {
+            if let value = reader.duration(members[key], key) { target = value }
+        }
+        duration("acknowledge_within", &settings.unitAcknowledgeMilliseconds)
+        duration("look_again_after", &settings.lookAgainMilliseconds)
+        duration("fix_age", &settings.fixAgeMilliseconds)
+        if settings.lookAgainMilliseconds < 1000 {
+            reader.problem("look_again_after is at least 1s", at: members["look_again_after"])
+        }
+        if let metres = reader.number(members["accuracy_m"], "accuracy_m") {
+            settings.accuracyMetres = metres
+            if metres <= 0 { reader.problem("accuracy_m is a number of metres over 0", at: members["accuracy_m"]) }
+        }
+        if let widens = flag(members["widen"], "widen", reader) { settings.widens = widens }
+    }
+
+    private static func flag(_ node: Node?, _ what: String, _ reader: YAMLReader) -> Bool? {
+        reader.choice(node, what, ["true", "false"]).map { $0 == "true" }
+    }
+
+    private static func clocks(_ node: Node?, _ what: String, _ reader: YAMLReader, _ kind: inout DispatchSettings.Kind) {
+        guard let node else { return }
+        let members = reader.mapping(node, what, known: TaskClock.allCases.map(\.name))
+        for clock in TaskClock.allCases {
+            guard let node = members[clock.name] else { continue }
+            let rule = reader.mapping(node, clock.name, known: ["within", "warn", "from", "until"])
+            var value = kind[clock]
+            if let limit = reader.duration(rule["within"], "within") { value.limitMilliseconds = limit }
+            if let warn = reader.duration(rule["warn"], "warn") { value.warnMilliseconds = warn }
+            if let start = reader.choice(rule["from"], "from", DispatchSettings.ClockStart.allCases.map(\.rawValue)) {
+                value.start = DispatchSettings.ClockStart(rawValue: start) ?? value.start
+            }
+            let stops = TaskStage.allCases.filter { $0.progress != nil && $0 != .reported }
+            if let stop = reader.choice(rule["until"], "until", stops.map(\.rawValue)) {
+                value.stop = TaskStage(rawValue: stop) ?? value.stop
+            }
+            if value.limitMilliseconds <= 0 { reader.problem("'within' is more than 0", at: rule["within"]) }
+            if value.warnMilliseconds >= value.limitMilliseconds {
+                reader.problem("'warn' is how long before the end it is warned, so less than 'within'", at: rule["warn"] ?? node)
+            }
+            if let start = TaskStage(rawValue: value.start.rawValue)?.progress, start >= value.stop.progress! {
+                reader.problem("the clock would stop ('until: \(value.stop.rawValue)') before it starts ('from: \(value.start.rawValue)')", at: node)
+            }
+            kind[clock] = value
+        }
+    }
+
+    private static func kind(
+        _ node: Node, _ name: String, _ reader: YAMLReader, _ base: DispatchSettings.Kind
+    ) -> DispatchSettings.Kind {
+        var kind = base
+        if name.hasPrefix("noise") { kind.feedback = .noise }
+        let members = reader.mapping(node, "the kind '\(name)'", known: kindKeys)
+        clocks(members["clocks"], "clocks", reader, &kind)
+        if let pauses = flag(members["pauses_while_suspended"], "pauses_while_suspended", reader) { kind.pausesWhileSuspended = pauses }
+        if let template = reader.choice(members["feedback"], "feedback", FeedbackTemplate.allCases.map(\.rawValue)) {
+            kind.feedback = FeedbackTemplate(rawValue: template) ?? kind.feedback
+        }
+        if let check = flag(members["check"], "check", reader) { kind.needsCheck = check }
+        if let time = reader.duration(members["reopen_within"], "reopen_within") { kind.reopenMilliseconds = time }
+        if let time = reader.duration(members["still_firing_after"], "still_firing_after") { kind.stillFiringMilliseconds = time }
+        kind.capabilities = Set(list(members["capabilities"], "capabilities", reader).compactMap { reader.text($0, "a capability") })
+        return kind
+    }
+
+    private static func step(_ node: Node, _ reader: YAMLReader) -> DispatchSettings.Step? {
+        let members = reader.mapping(node, "a step of 'escalation'", known: ["after", "unless", "tell"])
+        for key in ["after", "unless", "tell"] where members[key] == nil { reader.problem("a step of 'escalation' needs the key '\(key)'", at: node) }
+        let stages = TaskStage.allCases.filter { ($0.progress ?? 0) > 0 }
+        let unless = reader.choice(members["unless"], "unless", stages.map(\.rawValue)).flatMap(TaskStage.init)
+        let level = reader.choice(members["tell"], "tell", Area.Level.allCases.map(\.rawValue)).flatMap(Area.Level.init)
+        guard let after = reader.duration(members["after"], "after"), let unless, let level else { return nil }
+        return DispatchSettings.Step(afterMilliseconds: after, unless: unless, level: level)
+    }
+
+    private static func receiver(_ node: Node, _ reader: YAMLReader, _ areas: AreaTree?) -> DispatchSettings.Receiver? {
+        let members = reader.mapping(node, "a receiver", known: ["name", "level", "area", "shift"])
+        for key in ["name", "level"] where members[key] == nil { reader.problem("a receiver needs the key '\(key)'", at: node) }
+        let level = reader.choice(members["level"], "level", Area.Level.allCases.map(\.rawValue)).flatMap(Area.Level.init)
+        guard let name = reader.text(members["name"], "name"), let level else { return nil }
+        var receiver = DispatchSettings.Receiver(name: name, level: level, area: reader.text(members["area"], "area"))
+        if let area = receiver.area, let areas, areas.area(ofCode: area) == nil {
+            reader.problem("no area has the code '\(area)'", at: members["area"])
+        }
+        if let text = reader.text(members["shift"], "shift") {
+            receiver.shift = HourRange(text)
+            if receiver.shift == nil { reader.problem("shift is hours such as 08:00-20:00, not '\(text)'", at: members["shift"]) }
+        }
+        return receiver
+    }
+}

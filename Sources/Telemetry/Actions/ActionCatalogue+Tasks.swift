@@ -1,0 +1,66 @@
+extension ActionCatalogue {
+    private static let why = ActionField("why", "A remark.")
+    private static let reason = ActionField("why", "The reason.", required: true)
+    /// From where an officer acts, WGS-84.
+    private static let place = [
+        ActionField("lat", "From where, degrees WGS-84.", .number(-90...90)),
+        ActionField("lon", "From where, degrees WGS-84.", .number(-180...180)),
+    ]
+
+    /// The life of a task, in the order of the stages.
+    static let tasks = [
+        ActionDescription(
+            "task.new", "Reports a matter: a task, or one more source of the open task of that place and kind.", makesNew: true,
+            fields: [
+                ActionField("kind", "The kind of the task, for example noise-check.", required: true),
+                ActionField("text", "What is the matter."),
+                ActionField("site", "The site's id."),
+                ActionField("area", "The area's code."),
+                ActionField("lat", "Degrees WGS-84.", .number(-90...90)),
+                ActionField("lon", "Degrees WGS-84.", .number(-180...180)),
+                ActionField("source", "The reporting system's own number; the same again is the same report."),
+                ActionField("picture", "A reference to a picture."),
+                ActionField("severity", "How urgent it is.", .choice(["info", "warning", "critical"])),
+            ]),
+        ActionDescription("task.accept", "Accepts a task (受理).", fields: [why]),
+        ActionDescription(
+            "task.assign", "Gives a task to a unit (分派).", fields: [ActionField("unit", "The unit's id; without it the one that Patrol proposes."), why]),
+        ActionDescription("task.ack", "The unit has it (签收).", fields: [why] + place),
+        ActionDescription("task.set-out", "The unit is on its way (出动).", fields: [why] + place),
+        ActionDescription("task.arrive", "The unit is there (到场).", fields: [why] + place),
+        ActionDescription("task.dispose", "The matter is settled on the spot (处置).", fields: [why] + place),
+        ActionDescription(
+            "task.feedback", "What was found (反馈). A noise task needs the instrument's value.",
+            fields: [
+                ActionField("text", "In words."),
+                ActionField("verdict", "within the limit, exceeded, or gone: nothing to be measured any more.", .choice(["within", "exceeded", "gone"])),
+                ActionField("instrument", "Type and number of the sound level meter."),
+                ActionField("laeq", "Measured level, dB(A).", .number(-1000...1000)),
+                ActionField("period_s", "How long it was measured, in seconds.", .number(1...86_400)),
+                ActionField("background", "Level without the source, dB(A).", .number(-1000...1000)),
+                ActionField("limit", "The limit that applies, dB(A).", .number(-1000...1000)),
+                ActionField("measures", "What was done: a leaflet handed over, an order given.", .list),
+                ActionField("photographs", "References to pictures.", .list),
+                why,
+            ] + place),
+        ActionDescription("task.verify", "Another person has checked it (核查).", fields: [why] + place),
+        ActionDescription("task.close", "Closes the task (办结).", fields: [why]),
+        ActionDescription("task.return", "Gives it back (退回).", fields: [reason] + place),
+        ActionDescription(
+            "task.transfer", "Gives it to another department (转办).",
+            fields: [ActionField("to", "The department.", required: true), reason]),
+        ActionDescription(
+            "task.suspend", "Lets it rest (挂起).",
+            fields: [reason, ActionField("until", "It goes on by itself then: milliseconds since 1970.", .moment)] + place),
+        ActionDescription("task.resume", "Goes on with a suspended task.", fields: [why]),
+        ActionDescription("task.cancel", "Calls it off (作废).", fields: [reason]),
+        ActionDescription("task.reopen", "Opens a settled task again.", fields: [reason]),
+        ActionDescription(
+            "task.merge", "The matter goes on in another task.",
+            fields: [ActionField("into", "The other task's id, which may be shortened.", required: true), why]),
+        ActionDescription(
+            "task.split", "One of the task's alerts becomes a task of its own.",
+            fields: [ActionField("alert", "The alert's id, which may be shortened.", required: true), why]),
+        ActionDescription("task.comment", "Adds a remark.", fields: [ActionField("text", "The remark.", required: true)]),
+    ]
+}

@@ -1,0 +1,76 @@
+import Dispatching
+import Foundation
+import Telemetry
+import Testing
+
+@testable import Settings
+
+@Suite struct DispatchFileTests {
+    private func parse(_ text: String) -> (settings: DispatchSettings, problems: [String]) {
+        let (settings, problems) = DispatchFile.parse(text, path: "dispatch.yaml")
+        return (settings, problems.map(\.description))
+    }
+
+    @Test func theDeliveredFileIsWellAndSaysTheDefaults() {
+        let path = URL(fileURLWithPath: #filePath).deletingLastPathComponent().appendingPathComponent("../../Deploy/district/dispatch.yaml").path
+        let (settings, problems) = DispatchFile.load(path: path, areas: nil)
+        #expect(problems.map(\.description) == [])
+        var expected = DispatchSettings()
+        expected.escalation = settings.escalation
+        expected.receivers = settings.receivers
+        expected.kinds = settings.kinds
+        #expect(settings == expected)
+        var kind = DispatchSettings.Kind()
+        (kind.feedback, kind.capabilities) = (.noise, ["noise"])
+        #expect(settings.kinds == ["noise-check": kind])
+        #expect(settings.escalation.count == 3 && settings.receivers.count == 2)
+    }
+
+    @Test func everyKeyIsTaken() {
+        let (settings, problems) = parse(
+            """
+            mode: proposal
+            units: { acknowledge_within: 20s, look_again_after: 1m, fix_age: 90s, accuracy_m: 50, widen: false }
+            clocks: { dispose: { within: 20m, warn: 0s, from: on_scene, until: closed } }
+            escalation: [{ after: 2m, unless: on_scene, tell: town }]
+            receivers: [{ name: x, level: grid, area: "330110012", shift: "20:00-08:00" }]
+            kinds:
+              parking: { clocks: { respond: { within: 5m } }, check: true, reopen_within: 10m, still_firing_after: 1m, pauses_while_suspended: true, capabilities: [tow] }
+            """)
+        #expect(problems == [])
+        #expect(settings.mode == .proposal && settings.unitAcknowledgeMilliseconds == 20_000 && settings.lookAgainMilliseconds == 60_000)
+        #expect(settings.fixAgeMilliseconds == 90_000 && settings.accuracyMetres == 50 && !settings.widens)
+        #expect(settings.otherKinds.dispose == .init(start: .onScene, stop: .closed, limitMilliseconds: 1_200_000, warnMilliseconds: 0))
+        let parking = settings.kind("parking")
+        #expect(parking.respond.limitMilliseconds == 300_000 && parking.dispose.stop == .closed, "the rest as for all kinds")
+        #expect(parking.needsCheck && parking.reopenMilliseconds == 600_000 && parking.stillFiringMilliseconds == 60_000 && parking.pausesWhileSuspended)
+        #expect(parking.capabilities == ["tow"])
+        #expect(settings.escalation == [.init(afterMilliseconds: 120_000, unless: .onScene, level: .town)])
+        #expect(settings.receivers[0].shift?.text == "20:00-08:00")
+    }
+
+    @Test func everythingWrongIsSaidAtItsPlace() {
+        let (_, problems) = parse(
+            """
+            mode: auto
+            units: { fix_age: soon, accuracy_m: -1, widen: maybe, look_again_after: 0s, nearest: 5 }
+            clocks:
+              respond: { within: 0s }
+              dispose: { within: 1m, warn: 2m, from: on_scene, until: assigned }
+            escalation:
+              - { after: 5m, unless: acknowledged, tell: town }
+              - { after: 1m, unless: suspended, tell: moon }
+            receivers: [{ level: town, shift: always }]
+            kinds: [noise-check]
+            """)
+        for words in [
+            "dispatch.yaml:1:7: mode is one of automatic, proposal, manual", "dispatch.yaml:2:19: fix_age is a duration",
+            "accuracy_m is a number of metres over 0", "widen is one of true, false", "look_again_after is at least 1s",
+            "unknown key 'nearest'", "dispatch.yaml:4:22: 'within' is more than 0", "'warn' is how long before",
+            "would stop ('until: assigned') before it starts", "unless is one of", "tell is one of city, district, town, village, grid",
+            "a receiver needs the key 'name'", "'kinds' is a mapping",
+        ] {
+            #expect(problems.contains { $0.contains(words) }, "\(words) is not among \(problems)")
+        }
+    }
+}
