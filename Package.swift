@@ -89,6 +89,7 @@ let package = Package(
             swiftSettings: strict),
         .testTarget(name: "TelemetryTests", dependencies: ["Telemetry"]),
         .testTarget(name: "RingTests", dependencies: ["Ring"]),
+        .testTarget(name: "MosquittoTests", dependencies: ["Mosquitto"]),
         .testTarget(name: "RulesTests", dependencies: ["Rules", "Telemetry"]),
         .testTarget(name: "DispatchingTests", dependencies: ["Dispatching", "Telemetry"]),
         .testTarget(name: "RollupsTests", dependencies: ["Rollups", "Telemetry"]),

@@ -1,3 +1,4 @@
+import Delivery
 import Rollups
 import Rules
 import Store
@@ -7,6 +8,8 @@ import Telemetry
 struct Committed {
     var events: [OutboxRow] = []
     var rejects: [RejectRow] = []
+    /// Gateways that are to be told of themselves.
+    var gateways: [GatewayStatus] = []
     /// Readings of the batch by what became of them, all kinds together.
     var counts = MessageCount()
     /// One for each action of the batch, in their order.

@@ -21,7 +21,9 @@ extension Engine {
         if unsafe ts <= entry.pointee.newestTs {
             switch unsafe identity(reading, text) {
             case .new: break
-            case .duplicate: return counts[Int(kind.rawValue)].duplicate += 1
+            case .duplicate:
+                gateways.duplicate(device: number)
+                return counts[Int(kind.rawValue)].duplicate += 1
             case .conflict: return unsafe refuse(reading, text, .seqConflict, field: "seq")
             }
         }
@@ -32,6 +34,8 @@ extension Engine {
         unsafe entry.pointee.batch = batchNumber
         unsafe entry.pointee.lastRow = Int32(batchCount(kind))
         unsafe append(BatchRow(reading: reading, text: text, id: state.input, previous: previous), kind)
+
+        unsafe gateways.stored(reading.pointee)
 
         // Rules.
         unsafe judge(reading, text: text, before: entry.pointee.evaluated)
@@ -138,6 +142,7 @@ extension Engine {
         let device = unsafe table.devices[Int(reading.pointee.device)]
         let kind = unsafe reading.pointee.kind
         counts[Int(kind.rawValue)].rejected += 1
+        gateways.rejected(gateway: device.gateway, reason: reason)
         unsafe rejects.append(
             RejectRow(
                 received: reading.pointee.received, gateway: device.gateway,

@@ -27,6 +27,8 @@ final class Engine {
     let dispatcher: Dispatcher
     let taskRows: TaskRows
     let clockRow: RowTable
+    /// What gateways are told; outlives an engine.
+    let gateways: GatewayBook
 
     var state: EngineState
     /// Catching up after downtime: the clock follows the readings (`Clock.wall` only).
@@ -56,8 +58,11 @@ final class Engine {
     let vehicleBatch: BatchTable
     let bodycamBatch: BatchTable
 
-    init(store: StoreWriter, options: EngineOptions) throws(StoreError) {
+    init(
+        store: StoreWriter, options: EngineOptions, gateways: GatewayBook = GatewayBook(since: ServerClock.now)
+    ) throws(StoreError) {
         self.store = store
+        self.gateways = gateways
         self.options = options
         noiseBatch = store.batches[0]
         vehicleBatch = store.batches[1]
@@ -164,6 +169,7 @@ final class Engine {
     /// Takes a device into the tables; its number is the next one, or one already known (bound or renamed).
     func add(_ device: Device) {
         alerts.add(device: device)
+        gateways.add(device: device.number, gateway: device.gateway)
         if Int(device.number) < table.count { return table.update(device.number, device) }
         table.append(device)
         follow(device)

@@ -95,6 +95,7 @@ public final class LivePipeline: Service {
 
     private static func publish(_ committed: Committed, to stream: EventStream, _ outlet: MQTTOutlet) {
         if !committed.events.isEmpty { stream.committed() }
+        for status in committed.gateways { outlet.tell(status) }
         guard !committed.rejects.isEmpty else { return }
         let now = ServerClock.now
         for reject in committed.rejects {

@@ -111,9 +111,18 @@ final class Processor {
         }
     }
 
+    /// What nobody waits for.
+    private func doBetweenBatches() {
+        let now = ServerClock.monotonicNanoseconds
+        sweeper.step(engine, monotonicNanoseconds: now)
+        let told = engine.gateways.due(
+            table: engine.table, now: ServerClock.now, monotonicMilliseconds: now / 1_000_000)
+        if !told.isEmpty { publish(Committed(gateways: told)) }
+    }
+
     /// In an idle second: a log that a reader has kept long is shrunk once the reader is gone.
     private func tidy() {
-        sweeper.step(engine, monotonicNanoseconds: ServerClock.monotonicNanoseconds)
+        doBetweenBatches()
         guard store.checkpointer.isOverCap else { return }
         store.shrinkLog()
         watchLog()
@@ -225,6 +234,7 @@ final class Processor {
                     gateway: gateway, topic: topic, device: device, field: field,
                     reason: rejection.reason, payload: Array(takeBytes(rejection.payloadBytes))))
             engine.counts[min(Int(rejection.kind), Kind.allCases.count)].rejected += 1
+            engine.gateways.rejected(gateway: gateway, reason: rejection.reason)
         case .newDevice:
             let record = unsafe slot.load(as: NewDevice.self)
             let bytes = tailBytes(sequence, tail: tail)
@@ -271,7 +281,7 @@ final class Processor {
             try recover(from: start, to: end, after: error)
         }
         if signals.committed < next { signals.setCommitted(next) }
-        sweeper.step(engine, monotonicNanoseconds: ServerClock.monotonicNanoseconds)
+        doBetweenBatches()
     }
 
     private func commitOnce(flushesMinutes: Bool, isLast: Bool = false) throws(StoreError) {
@@ -331,7 +341,7 @@ final class Processor {
     }
 
     private func restart() throws(StoreError) {
-        engine = try Engine(store: store, options: options.engine)
+        engine = try Engine(store: store, options: options.engine, gateways: engine.gateways)
         if signals.isDrained { engine.isCatchingUp = false }
     }
 

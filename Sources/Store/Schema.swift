@@ -21,6 +21,7 @@ enum Schema {
         }
         migrator.registerMigration("2 device states in pages", migrate: DeviceStatePage.migrate)
         migrator.registerMigration("3 retention") { try $0.execute(sql: StoreWriter.retentionTable) }
+        migrator.registerMigration("4 rejects are numbered") { try $0.execute(sql: numberedRejects) }
         registerRollups(&migrator)
         migrator.registerMigration("rules") { try $0.execute(sql: ruleTables) }
         migrator.registerMigration(StreamSchema.migration, migrate: StreamSchema.migrate)
@@ -65,6 +66,16 @@ enum Schema {
         CREATE VIEW noise_1m AS
           SELECT d.id AS device, m.bucket, leq, lmax, lmin, l5, l10, l50, l90, l95, coverage, samples
           FROM noise_minute m JOIN device d ON d.number = m.device;
+        """
+
+    /// A number of its own, so that no VACUUM by hand renumbers the rows of a store whose oldest rejects are gone.
+    private static let numberedRejects = """
+        CREATE TABLE numbered (
+          received INTEGER NOT NULL, gateway TEXT, topic TEXT, device TEXT, field TEXT, reason TEXT NOT NULL,
+          payload TEXT, id INTEGER PRIMARY KEY);
+        INSERT INTO numbered SELECT received, gateway, topic, device, field, reason, payload, rowid FROM reject;
+        DROP TABLE reject;
+        ALTER TABLE numbered RENAME TO reject;
         """
 
     private static let alertTables = """

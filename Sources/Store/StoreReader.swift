@@ -98,7 +98,7 @@ public struct StoreReader: Sendable {
             }
         }
         // Rows are numbered from 1 without a gap; only the oldest are ever taken away (`StoreWriter.capRejects`).
-        let reject = try rows("SELECT count(*), coalesce(min(rowid), 1), coalesce(max(rowid), 0) FROM reject")[0].map(\.integer)
+        let reject = try rows("SELECT count(*), coalesce(min(id), 1), coalesce(max(id), 0) FROM reject")[0].map(\.integer)
         let isWhole = reject[0] == rejected || (reject[2] == rejected && reject[0] == reject[2] - reject[1] + 1)
         if !isWhole { found.append("\(rejected) counted as rejected, \(reject[0]) rows are in reject") }
         return found

@@ -34,8 +34,9 @@ struct WriterStatements {
             UPDATE message_count SET received = received + ?, stored = stored + ?, duplicate = duplicate + ?,
               rejected = rejected + ?, dropped = dropped + ? WHERE kind = ?
             """)
-        reject = try connection.prepare("INSERT INTO reject VALUES (?,?,?,?,?,?,?)")
-        rejectCap = try connection.prepare("DELETE FROM reject WHERE rowid <= (SELECT max(rowid) FROM reject) - ?")
+        reject = try connection.prepare(
+            "INSERT INTO reject (received, gateway, topic, device, field, reason, payload) VALUES (?,?,?,?,?,?,?)")
+        rejectCap = try connection.prepare("DELETE FROM reject WHERE id <= (SELECT max(id) FROM reject) - ?")
         alert = try connection.prepare("INSERT OR REPLACE INTO alert VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?)")
         alertDelete = try connection.prepare("DELETE FROM alert WHERE id = ? AND state = 'pending'")
         alertEvent = try connection.prepare(

@@ -8,7 +8,7 @@ import Testing
 @Suite struct RetentionTests {
     private static let start: Int64 = 1_717_768_800_000
     private static let day: Int64 = 86_400_000
-    private static let count = 40_000
+    private static let count = 20_000
 
     /// Forty days of two meters, a reading a minute and a few late ones among them.
     private static func readings() -> [Script] {
@@ -33,14 +33,14 @@ import Testing
         let rig = try Rig(rules: [])
         rig.options.backfillAllowanceMilliseconds = .max / 4
         let readings = Self.readings()
-        try rig.run(readings, batches: Array(repeating: 500, count: 100))
+        try rig.run(readings, batches: Array(repeating: 500, count: 50))
         let minutes = try rig.lines("SELECT * FROM noise_1m ORDER BY bucket, device")
         let sizeBefore = try #require(try FileManager.default.attributesOfItem(atPath: rig.path)[.size] as? Int)
 
-        rig.options.retentionMilliseconds = 10 * Self.day
+        rig.options.retentionMilliseconds = 4 * Self.day
         try sweep(rig)
 
-        let cutoff = Self.start + 40 * Self.day - (12 * Self.day)
+        let cutoff = Self.start + 40 * Self.day - (6 * Self.day)
         let left = try rig.lines("SELECT count(*), min(ts) FROM noise")[0].split(separator: " ").compactMap { Int64($0) }
         let young = try rig.lines("SELECT count(*) FROM noise WHERE ts >= \(cutoff)")[0]
         #expect(left[0] < Int64(Self.count) - 16_000, "\(left)")
@@ -64,8 +64,8 @@ import Testing
         let rig = try Rig(rules: [])
         rig.options.backfillAllowanceMilliseconds = .max / 4
         // Killed: everything since the last checkpoint is read again, however old it is.
-        try rig.run(Self.readings(), batches: Array(repeating: 500, count: 100), killed: true)
-        rig.options.retentionMilliseconds = 10 * Self.day
+        try rig.run(Self.readings(), batches: Array(repeating: 500, count: 50), killed: true)
+        rig.options.retentionMilliseconds = 4 * Self.day
         try sweep(rig)
         #expect(try rig.lines("SELECT count(*) FROM noise") == ["\(Self.count)"])
     }
@@ -75,7 +75,7 @@ import Testing
         try rig.run([Script(ts: Self.start, level: 50)])
         try rig.execute("CREATE TABLE x (a); INSERT INTO x SELECT zeroblob(8000) FROM (WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 4000) SELECT i FROM n); DROP TABLE x")
         let before = try #require(Int64(try rig.lines("PRAGMA freelist_count")[0]))
-        rig.options.retentionMilliseconds = 10 * Self.day
+        rig.options.retentionMilliseconds = 4 * Self.day
         try sweep(rig)
         let after = try #require(Int64(try rig.lines("PRAGMA freelist_count")[0]))
         #expect(before > 4000 && after <= 1024, "\(before) \(after)")

@@ -40,6 +40,11 @@ class MainPath(Live):
         self.assertIn("patrol/v1/out/tasks/unknown", topics)
         reject = next(json.loads(l.split(" ", 1)[1]) for l in open(events) if l.startswith("patrol/v1/rejects/gw"))
         self.assertEqual((reject["reason"], reject["field"], reject["device"]), ("type", "ts", "m1"))
+        told = subprocess.run(["mosquitto_sub", "-p", str(self.port), "-C", "1", "-W", "15", "-t", "patrol/v1/status/gw"],
+                              capture_output=True, text=True)
+        status = json.loads(told.stdout)
+        self.assertEqual((status["gateway"], status["last"]["device"], status["missing"]), ("gw", "m1", 0))
+        self.assertGreaterEqual(status["stored"], 1)
         for line in open(events):
             topic, _, payload = line.partition(" ")
             if topic.startswith("patrol/v1/out/"):

@@ -185,6 +185,13 @@ public final class MQTTOutlet: Outlet {
         expect(publisher.publish(topic: "\(topicRoot)/rejects/\(gateway)", payload: Array(body.utf8), qos: 0), event: nil)
     }
 
+    /// Tells a gateway of itself; retained, so that its integrator finds it at any time.
+    public func tell(_ status: GatewayStatus) {
+        guard let publisher = publisher.withLock({ $0 }) else { return }
+        let topic = "\(topicRoot)/status/\(status.gateway)"
+        expect(publisher.publish(topic: topic, payload: Array(status.payload.utf8), qos: 0, retain: true), event: nil)
+    }
+
     /// Says goodbye and ends the connection, when what is in flight is acknowledged or half a second is over.
     public func close() {
         // Forgotten outside of the lock: its end waits for the library's thread, which may want the lock.

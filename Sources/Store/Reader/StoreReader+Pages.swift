@@ -38,7 +38,8 @@ private struct Source {
             (from, keys) = ("task t LEFT JOIN alert a ON a.id = t.alert_id", ["t.created_at", "t.id"])
             (time, device, state) = ("t.created_at", "a.device = ?", "t.stage")
         case .rejects:
-            (columns, from, keys) = ("x.*", "reject x", ["x.rowid"])
+            columns = "x.received, x.gateway, x.topic, x.device, x.field, x.reason, x.payload"
+            (from, keys) = ("reject x", ["x.id"])
             (time, device) = ("x.received", "x.device = ?")
         case .devices:
             columns = """
