@@ -117,5 +117,6 @@ let package = Package(
         .executableTarget(
             name: "dispatch-bench", dependencies: ["Dispatching", "Telemetry"], path: "Tests/DispatchBench"),
         .executableTarget(name: "ring-stress", dependencies: ["Ring"], path: "Tests/RingStress"),
+        .executableTarget(name: "fence-bench", dependencies: ["Telemetry"], path: "Tests/FenceBench"),
     ]
 )

@@ -8,10 +8,12 @@ import sys
 from dataclasses import dataclass, field
 
 import counting
-import rules_rows
+import fences
 import outlets
+import rules_rows
 import toolchain
 import workloads
+from toolchain import BenchError
 
 
 @dataclass
@@ -262,6 +264,21 @@ def dispatching(bench):
     ]
 
 
+def fence(bench):
+    """Which of 1,000 fences of 50 corners hold a point; both sides must find the same."""
+    path = bench.folder / "fences.txt"
+    fences.write(path)
+    ours, floor = alternate(bench, lambda: fences.job(bench.ours, path, 10), lambda: fences.job(bench.floor, path, 1))
+    hits = {"patrol": ours[0]["hits"], "floor": floor[0]["hits"]}
+    if hits["patrol"] != hits["floor"]:
+        raise BenchError(f"the sides disagree on what holds the points: {hits}")
+    allocated = fences.allocations(bench.ours, path)
+    return [
+        Result("fence", "a point among 1,000 fences of 50 corners", "µs", "≤ 2", median(ours, "microseconds"),
+               median(floor, "microseconds"), None, {"hits": hits}),
+        Result("fence-allocations", "allocations a point among fences", "", "≤ 0.005 (0)", allocated)]
+
+
 ROWS = {
     "replay": replay,
     "mosquitto-qos0": mosquitto_qos0,
@@ -281,5 +298,6 @@ ROWS = {
     "outlet-drain": outlet_drain,
     "outlet-crowd": outlet_crowd,
     "dispatch": dispatching,
+    "fence": fence,
 }
 ROWS |= rules_rows.rows(sys.modules[__name__])

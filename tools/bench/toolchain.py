@@ -12,6 +12,7 @@ PROGRAMS = {
     "floor_replay": ("floors/replay.c", ["-lsqlite3", "-lm"]),
     "floor_insert": ("floors/insert.c", ["-lsqlite3", "-lm"]),
     "floor_subscribe": ("floors/subscribe.c", ["-lsqlite3", "-lmosquitto", "-lm"]),
+    "floor_fence": ("floors/fence.c", []),
     "stub_broker": ("probes/stub_broker.c", []),
     "publish": ("probes/publish.c", []),
     "latency": ("probes/latency.c", ["-lsqlite3", "-lpthread"]),

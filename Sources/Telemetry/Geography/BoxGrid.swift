@@ -1,5 +1,5 @@
 /// Boxes sorted into the cells of a grid over all of them: which may hold a place. Flat and fixed once built.
-final class BoxGrid: Sendable {
+struct BoxGrid: ~Copyable, Sendable {
     private let around: FixedBox
     private let shiftX: Int64
     private let shiftY: Int64
