@@ -44,6 +44,7 @@ public final class LivePipeline: Service {
         let store = try StoreWriter(path: settings.storePath, walCapBytes: settings.walCapBytes)
         unsafe self.store = store
         try LivePipeline.take(devices: settings.devices, into: store)
+        try LivePipeline.take(areas: settings.world.areas, into: store)
         let registry = DeviceRegistry(
             requiresKnown: settings.devices != nil && !settings.registersUnknownDevices)
         for device in try store.devices() {
@@ -90,6 +91,14 @@ public final class LivePipeline: Service {
             if old == nil { next += 1 }
             if device != old { try store.write(device: device, registeredAt: ServerClock.now) }
         }
+        try store.commit()
+    }
+
+    /// A store that another's settings without areas write to keeps their names.
+    private static func take(areas: AreaTree, into store: StoreWriter) throws {
+        if areas.isEmpty { return }
+        try store.begin()
+        try store.replace(areas: areas.areas)
         try store.commit()
     }
 

@@ -47,6 +47,12 @@ public struct District: Sendable {
         Town(code: "330110113000", name: "黄湖镇", lat: 30.46, lon: 119.82),
     ]
 
+    /// The district with its towns.
+    public var areas: AreaTree {
+        let towns = District.towns.map { Area(code: $0.code, name: $0.name, level: .town, parent: "330110") }
+        return (try? AreaTree([Area(code: "330110", name: "余杭区", level: .district)] + towns)) ?? .empty
+    }
+
     static let meterCount = 200
     static let vehicleCount = 60
     static let cameraCount = 381

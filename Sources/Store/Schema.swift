@@ -19,6 +19,7 @@ enum Schema {
             }
             try db.execute(sql: "INSERT INTO message_count VALUES ('unknown', 0, 0, 0, 0, 0)")
         }
+        migrator.registerMigration("areas") { try $0.execute(sql: StoreWriter.areaTable) }
         migrator.registerMigration("2 device states in pages", migrate: DeviceStatePage.migrate)
         migrator.registerMigration("3 retention") { try $0.execute(sql: StoreWriter.retentionTable) }
         migrator.registerMigration("4 rejects are numbered") { try $0.execute(sql: numberedRejects) }

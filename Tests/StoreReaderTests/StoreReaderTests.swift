@@ -5,6 +5,20 @@ import Telemetry
 import Testing
 
 @Suite struct StoreReaderTests {
+    @Test func areasHaveNames() throws {
+        let fixture = try StoreFixture()
+        let reader = try StoreReader(path: fixture.path)
+        #expect(try reader.areaNames().isEmpty)
+        let town = Area(code: "330110012000", name: "仓前", level: .town, parent: "330110")
+        try fixture.commit { try $0.replace(areas: [town, Area(code: "330119", name: "x", level: .district)]) }
+        var renamed = town
+        renamed.name = "仓前街道"
+        try fixture.commit { try $0.replace(areas: [renamed]) }
+        #expect(try reader.areaNames() == ["330110012": "仓前街道"])
+        let rows = try reader.rows("SELECT code, name, level, parent FROM area").rows
+        #expect(rows.map { $0.map(\.text) } == [["330110012", "仓前街道", "town", "330110"]])
+    }
+
     @Test func pagesGoThroughAllReadingsNewestFirst() throws {
         let fixture = try StoreFixture()
         try fixture.addDevice(0, .noise, "meter-1")

@@ -293,6 +293,7 @@ ROWS = {
     "devices": devices,
     "allocations": allocations,
     "retains": retains,
+    "fence": fence,
     "disk": disk,
     "outlet-latency": outlet_latency,
     "outlet-drain": outlet_drain,

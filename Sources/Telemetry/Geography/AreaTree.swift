@@ -116,6 +116,11 @@ public struct AreaTree: Sendable {
 
     public func area(ofCode code: String) -> Area? { number(ofCode: code).map { areas[$0] } }
 
+    /// Names by code without the zeros that fill it up.
+    public var names: [String: String] {
+        Dictionary(areas.map { (Area.shortCode($0.code), $0.name) }, uniquingKeysWith: { first, _ in first })
+    }
+
     /// The area and everything below it.
     public func below(_ number: Int) -> Range<Int> { number..<ends[number] }
 

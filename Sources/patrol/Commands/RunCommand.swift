@@ -7,6 +7,7 @@ import Pipeline
 import ServiceLifecycle
 import Settings
 import Store
+import Telemetry
 
 struct RunCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
@@ -49,12 +50,21 @@ struct CheckCommand: ParsableCommand {
             print(
                 """
                 \(config) is well: broker \(settings.broker.url), store \(settings.storePath), \
-                \(settings.rules.count) rules, \(settings.devices.map { "\($0.count) devices" } ?? "any device")
+                \(settings.rules.count) rules, \(settings.devices.map { "\($0.count) devices" } ?? "any device")\(world(settings.world))
                 """)
         } catch {
             for problem in error.all { print(problem) }
             throw Exit.problems
         }
+    }
+
+    /// What the files of places and times hold, those that are there.
+    private func world(_ world: World) -> String {
+        let counts = [
+            (world.areas.areas.count, "areas"), (world.sites.all.count, "sites"), (world.fences.all.count, "fences"),
+            (world.calendars.count, "calendars"), (world.permits.all.count, "permits"), (world.units.count, "units"),
+        ]
+        return counts.filter { $0.0 > 0 }.map { ", \($0.0) \($0.1)" }.joined()
     }
 }
 
@@ -81,7 +91,8 @@ enum Serve {
                 Exit.settings)
         }
         var options = HTTPServerOptions(
-            host: settings.listenHost, port: settings.listenPort, timezone: settings.timezone)
+            host: settings.listenHost, port: settings.listenPort, timezone: settings.timezone,
+            areaNames: settings.world.areas.names)
         options.topicRoot = settings.topicRoot
         let access = TokenFile(host: settings.listenHost, port: settings.listenPort)
         let server = HTTPServer(

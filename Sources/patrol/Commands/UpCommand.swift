@@ -49,6 +49,7 @@ struct UpCommand: AsyncParsableCommand {
         settings.registersUnknownDevices = true
         let district = District(seed: seed, start: ServerClock.now)
         if demo {
+            settings.world.areas = district.areas
             settings.devices = district.devices.map {
                 DeviceRecord(
                     kind: $0.kind, id: $0.id, gateway: $0.gateway, name: $0.name, area: $0.area, site: $0.site, lat: $0.lat,

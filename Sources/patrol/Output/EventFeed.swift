@@ -1,5 +1,6 @@
 import Foundation
 import Store
+import Telemetry
 
 /// Transitions of alerts and tasks in the order in which they were committed, for the terminal.
 struct EventFeed {
@@ -12,6 +13,8 @@ struct EventFeed {
     private var titles: [String: RuleTitle] = [:]
     /// Rules that have published nothing: looked for once.
     private var untitled: Set<String> = []
+    /// By short code; read when the feed begins.
+    private var areaNames: [String: String] = [:]
 
     init(reader: StoreReader, timezone: TimeZone, asJSON: Bool, language: Language = .ofEnvironment) {
         self.reader = reader
@@ -35,6 +38,7 @@ struct EventFeed {
 
     /// Moves to the end but for the newest `count` transitions, or those since a time.
     mutating func begin(showing count: Int, since: Int64?) throws(StoreError) -> [String] {
+        areaNames = try reader.areaNames()
         let limit = since == nil ? count : 1_000_000
         let alertTime = since.map { " AND e.clock >= \($0)" } ?? ""
         let taskTime = since.map { " WHERE e.at >= \($0)" } ?? ""
@@ -75,6 +79,8 @@ struct EventFeed {
 
     private func time(_ value: StoreValue) -> Int64 { value.integer }
     private func text(_ value: StoreValue) -> String { value.text }
+    /// The area's name where the store knows it, else its code.
+    private func area(_ value: StoreValue) -> String { areaNames[Area.shortCode(value.text)] ?? value.text }
     private func clock(_ value: StoreValue) -> String {
         formatter.string(from: Date(timeIntervalSince1970: Double(time(value)) / 1000))
     }
@@ -92,7 +98,7 @@ struct EventFeed {
         let state = text(row[2]) == "firing" ? language("ALERT   ", "告警") : language("resolved", "恢复")
         let severity = text(row[4])
         let severities = ["info": "提示", "warning": "警告", "critical": "严重"]
-        let place = [text(row[7]), text(row[8])].filter { !$0.isEmpty && $0 != "unknown" }.joined(separator: " ")
+        let place = [text(row[7]), area(row[8])].filter { !$0.isEmpty && $0 != "unknown" }.joined(separator: " ")
         let value = String(format: "%.1f", row[9].double) + (title.map { " " + $0.unit } ?? "")
         let name = title.map { language($0.english, $0.chinese) } ?? text(row[5])
         return """
@@ -109,7 +115,7 @@ struct EventFeed {
                 ("alert", .text(text(row[7]))), ("who", .text(text(row[11]))), ("respond_due", .number(time(row[6]))),
             ])
         }
-        let place = [text(row[8]), text(row[9]), text(row[4])].filter { !$0.isEmpty && $0 != "unknown" }.joined(separator: " ")
+        let place = [text(row[8]), text(row[9]), area(row[4])].filter { !$0.isEmpty && $0 != "unknown" }.joined(separator: " ")
         let stage = TaskView.word(text(row[2]), language)
         return """
             \(clock(row[1]))  \(language("TASK    ", "任务"))  \(stage)  \(text(row[3]))  \(place)  \
