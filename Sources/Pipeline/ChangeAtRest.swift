@@ -13,7 +13,8 @@ public enum ChangeAtRest {
         let store = try StoreWriter(path: storePath)
         defer { store.close() }
         var options = EngineOptions(settings ?? Settings(storePath: storePath))
-        options.isAtRest = true
+        // Only an end of an alert needs the rules, and it needs the settings' own.
+        options.isAtRest = action.name != "alert.end" || settings == nil
         // Without settings everything stays as the store has it.
         if settings == nil { options.rollups = nil }
         let engine = try Engine(store: store, options: options)

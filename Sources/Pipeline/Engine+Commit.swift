@@ -64,7 +64,9 @@ extension Engine {
         for change in outlets { try store.write(outlet: change) }
         try trimStream(now)
         result.counts = try writeCounts()
-        if !options.isAtRest, state.input - state.checkpointInput >= max(options.checkpointReadings, 16 * Int64(table.count)) {
+        if !options.isAtRest, !keepsCheckpoint,
+            state.input - state.checkpointInput >= max(options.checkpointReadings, 16 * Int64(table.count))
+        {
             try table.writeChanged(to: store)
             try writeRuleStates()
             try writeUnits(withFixes: true)
@@ -79,6 +81,7 @@ extension Engine {
 
     /// At a clean end: everything that a start would otherwise rebuild.
     func checkpoint() throws(StoreError) {
+        if keepsCheckpoint { return }
         try store.begin()
         try table.writeChanged(to: store)
         try writeRuleStates()
@@ -116,7 +119,7 @@ extension Engine {
         return total
     }
 
-    private func writeAlerts(into result: inout Committed) throws(StoreError) {
+    func writeAlerts(into result: inout Committed) throws(StoreError) {
         guard alerts.hasChanges else { return }
         var number = 0
         do {

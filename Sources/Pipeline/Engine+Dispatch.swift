@@ -91,7 +91,7 @@ extension Engine {
         while dispatchJournal.seenTransitions < alerts.transitionCount {
             let snapshot = alerts.transition(dispatchJournal.seenTransitions)
             dispatchJournal.seenTransitions += 1
-            guard let kind = options.rules.definitions[snapshot.rule].taskKind else { continue }
+            guard !snapshot.isEscalation, let kind = options.rules.definitions[snapshot.rule].taskKind else { continue }
             let device = table.devices[Int(snapshot.device)]
             switch snapshot.state {
             case .firing:

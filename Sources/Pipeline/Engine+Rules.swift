@@ -70,6 +70,10 @@ extension Engine {
     func restoreRules() throws(StoreError) {
         if options.isAtRest { return }
         let earlier = try ruleRows.rulesInForce()
+        guard options.knowsRules else {
+            keepsCheckpoint = !earlier.isEmpty
+            return try ruleRows.readings(after: state.checkpointInput) { _, reading, _ in advance(reading) }
+        }
         let since = Dictionary(earlier.map { ($0.hash, $0.sinceInput) }) { first, _ in first }
         let definitions = options.rules.definitions
         rulesInForce = definitions.indices.map {
@@ -105,6 +109,15 @@ extension Engine {
     /// Readings behind the checkpoint, with their clocks and the ticks between them.
     private func redo() throws(StoreError) {
         var inputs = try ruleRows.inputs()[...]
+        var ends = try ruleRows.ends()[...]
+        func takeEnds(before id: Int64) {
+            while let end = ends.first, end.input < id {
+                ends.removeFirst()
+                alerts.advance(to: end.clock)
+                guard let rule = options.rules.hashes.firstIndex(of: end.hash) else { continue }
+                _ = alerts.end(rule: rule, device: end.device, at: end.at)
+            }
+        }
         let begins = rulesInForce.map(\.sinceInput)
         var nextBegin = begins.filter { $0 > state.checkpointInput }.min() ?? .max
         alerts.suspend { begins[$0] > self.state.checkpointInput }
@@ -113,6 +126,7 @@ extension Engine {
                 if tick.isTick { alerts.advance(to: tick.clock) }
                 inputs.removeFirst()
             }
+            takeEnds(before: id)
             if id > nextBegin {
                 alerts.suspend { begins[$0] >= id }
                 nextBegin = begins.filter { $0 >= id }.min() ?? .max
@@ -131,6 +145,7 @@ extension Engine {
             advance(reading)
         }
         for tick in inputs where tick.isTick { alerts.advance(to: tick.clock) }
+        takeEnds(before: .max)
     }
 
     /// Alerts of a store that an older Patrol wrote: its rules had no state but these.

@@ -43,6 +43,8 @@ final class Engine {
     var rulesInForce: [RuleInForce] = []
     /// `rulesInForce` is not as the store has it.
     var isRuleSetNew = false
+    /// Rules that are not known here have state in the store, as of its checkpoint: that must stay where it is.
+    var keepsCheckpoint = false
     /// Open alerts of rules that are gone: they end with the next commit.
     var endedByRules: [Alert] = []
     /// The clock of tasks: the server's, and nothing moves it but time.

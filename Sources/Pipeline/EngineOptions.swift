@@ -23,6 +23,9 @@ public struct EngineOptions: Sendable {
     /// Readings older than this are refused; nil keeps all.
     public var retentionMilliseconds: Int64?
     public var rules: RuleSet
+    /// Whether `rules` are the store's. Where not (a change at rest without settings, a replay without rules) what rules
+    /// have left in the store stays as it is.
+    public var knowsRules = true
     /// Areas, sites, fences, calendars, permits and limits, as rules see them.
     public var world = World(zone: LocalZone(identifier: "Asia/Shanghai") ?? .utc)
     public var dispatch = DispatchSettings()

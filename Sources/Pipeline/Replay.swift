@@ -32,6 +32,7 @@ public enum Replay {
         let signals = CommitSignals(ringBell: ring.readable)
         var engine = EngineOptions(clock: .recorded, rules: rules, publishes: false)
         engine.topicRoot = options.topicRoot
+        engine.knowsRules = !rules.definitions.isEmpty
         let processor = try Processor(
             store: store, options: Processor.Options(engine: engine, batchMilliseconds: 1000, retryMilliseconds: nil),
             consumer: ring.makeConsumer(), signals: signals, inbox: Inbox(), status: PipelineStatus(),

@@ -43,11 +43,17 @@ extension AlertEngine {
 
     /// Ends the alert of a rule and device, as a person asks: the only end of a latched one. False where none fires.
     public func end(rule: Int, device: UInt32, at moment: Timestamp) -> Bool {
-        let slot = slot(of: Int32(rule), device)
-        guard slot >= 0, states[slot].phase == .firing else { return false }
+        // Of a group every member ends.
+        let group = groups.all.first { $0.key.rule == Int32(rule) && $0.value.isFiring && $0.value.devices.contains(device) }
         eventClock = max(now, moment)
-        resolve(slot, at: moment, .person)
-        settle(slot, unsafe ruleTable[rule])
-        return true
+        var hasEnded = false
+        for member in group?.value.members ?? [device] {
+            let slot = slot(of: Int32(rule), member)
+            guard slot >= 0, states[slot].phase == .firing else { continue }
+            resolve(slot, at: moment, .person)
+            settle(slot, unsafe ruleTable[rule])
+            hasEnded = true
+        }
+        return hasEnded
     }
 }

@@ -86,6 +86,17 @@ public struct District: Sendable {
         }
     }
 
+    /// Where the meters stand, as sites of the district.
+    public var sites: [Site] {
+        devices.compactMap { device in
+            guard let id = device.site, let lat = device.lat, let lon = device.lon else { return nil }
+            let kind = id.hasPrefix("site") ? "construction" : String(id.prefix { $0 != "-" })
+            return Site(
+                id: id, name: device.name, kind: kind, area: device.area,
+                place: .point(Position(latitude: lat, longitude: lon)))
+        }
+    }
+
     /// Everything that the district sends from the last call up to `moment`, in the order of time.
     public mutating func messages(until moment: Timestamp) -> [Message] {
         while madeUntil < moment { makeSecond() }

@@ -3,7 +3,7 @@ public import Telemetry
 
 /// What people have said of an alert: a row of `alert_note`.
 public struct AlertNote: Sendable, Equatable {
-    /// `acknowledged` or `comment`.
+    /// `acknowledged`, `comment` or `ended`.
     public var what: String
     public var at: Timestamp
     public var who: String

@@ -17,6 +17,25 @@ public struct RuleInput: Sendable, Equatable {
     }
 }
 
+/// A person has ended a rule's alert at a device.
+public struct RuleEnd: Sendable, Equatable {
+    /// The last stored reading before it.
+    public var input: Int64
+    /// Of the rules, which had seen everything due by then.
+    public var clock: Timestamp
+    public var at: Timestamp
+    public var hash: UInt64
+    public var device: UInt32
+
+    public init(input: Int64, clock: Timestamp, at: Timestamp, hash: UInt64, device: UInt32) {
+        self.input = input
+        self.clock = clock
+        self.at = at
+        self.hash = hash
+        self.device = device
+    }
+}
+
 /// A rule that is in force, and since which stored reading.
 public struct RuleInForce: Sendable, Equatable {
     public var rule: String
@@ -70,6 +89,8 @@ public final class RuleRows {
     private let dropState: Statement
     private let addInput: Statement
     private let dropInputs: Statement
+    private let addEnd: Statement
+    private let dropEnds: Statement
     private let setDetail: Statement
     private let setReason: Statement
     private let dropRules: Statement
@@ -81,6 +102,8 @@ public final class RuleRows {
         dropState = try connection.prepare("DELETE FROM rule_state WHERE page = ?")
         addInput = try connection.prepare("INSERT INTO rule_input (input, is_tick, clock, is_catching_up) VALUES (?,?,?,?)")
         dropInputs = try connection.prepare("DELETE FROM rule_input WHERE input <= ?")
+        addEnd = try connection.prepare("INSERT INTO rule_end (input, clock, at, hash, device) VALUES (?,?,?,?,?)")
+        dropEnds = try connection.prepare("DELETE FROM rule_end WHERE input <= ?")
         setDetail = try connection.prepare("INSERT OR REPLACE INTO alert_detail VALUES (?,?,?,?,?,?,?,?,?,?,?)")
         setReason = try connection.prepare("UPDATE alert_detail SET reason = ? WHERE alert_id = ?")
         dropRules = try connection.prepare("DELETE FROM rule_in_force")
@@ -116,6 +139,30 @@ public final class RuleRows {
     public func dropInputs(upTo input: Int64) throws(StoreError) {
         dropInputs.bind(1, input)
         try dropInputs.run()
+        dropEnds.bind(1, input)
+        try dropEnds.run()
+    }
+
+    public func add(_ end: RuleEnd) throws(StoreError) {
+        addEnd.bind(1, end.input)
+        addEnd.bind(2, end.clock.milliseconds)
+        addEnd.bind(3, end.at.milliseconds)
+        addEnd.bind(4, String(end.hash, radix: 16))
+        addEnd.bind(5, Int64(end.device))
+        try addEnd.run()
+    }
+
+    public func ends() throws(StoreError) -> [RuleEnd] {
+        let select = try connection.prepare("SELECT input, clock, at, hash, device FROM rule_end ORDER BY seq")
+        var ends: [RuleEnd] = []
+        while try select.step() {
+            ends.append(
+                RuleEnd(
+                    input: select.integer(0), clock: Timestamp(milliseconds: select.integer(1)),
+                    at: Timestamp(milliseconds: select.integer(2)), hash: UInt64(select.text(3), radix: 16) ?? 0,
+                    device: UInt32(truncatingIfNeeded: select.integer(4))))
+        }
+        return ends
     }
 
     /// Those behind `input`, in their order.

@@ -1,5 +1,12 @@
 /// What rules need across a restart, and what alerts say.
 extension Schema {
+    /// Alerts that people have ended since the last checkpoint, each with its place among the stored readings.
+    static let ruleEndTable = """
+        CREATE TABLE rule_end (
+          seq INTEGER PRIMARY KEY, input INTEGER NOT NULL, clock INTEGER NOT NULL, at INTEGER NOT NULL, hash TEXT NOT NULL,
+          device INTEGER NOT NULL);
+        """
+
     static let ruleTables = """
         CREATE TABLE rule_state (page INTEGER PRIMARY KEY, state BLOB NOT NULL);
         CREATE TABLE rule_input (

@@ -29,6 +29,7 @@ enum Schema {
         migrator.registerMigration("actions") { db in try db.execute(sql: actionTables) }
         migrator.registerMigration("dispatch") { db in try db.execute(sql: dispatchTables) }
         migrator.registerMigration("units") { db in try db.execute(sql: unitTables) }
+        migrator.registerMigration("ends of alerts") { try $0.execute(sql: ruleEndTable) }
         return migrator
     }
 

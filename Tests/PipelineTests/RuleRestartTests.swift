@@ -194,4 +194,50 @@ import Testing
             try loud.lines("SELECT reason FROM alert_detail d JOIN alert a ON a.id = d.alert_id WHERE rule IN ('n6', 'n7') AND state = 'resolved'")
                 == ["rule", "rule"])
     }
+
+    /// A latched alert ends when a person says so, at that place among the readings in every later life too.
+    @Test func anEndByAPersonIsAnInput() throws {
+        let start = Self.start
+        let id = Identifier.alert(rule: "n16", kind: .noise, device: "d0", startedAt: Timestamp(milliseconds: start))
+        func readings(_ seconds: Range<Int64>, _ level: Double) -> [Script] {
+            seconds.map { Script(ts: start + $0 * 1000, level: level, received: start + $0 * 1000) }
+        }
+        func lives(killed: Bool) throws -> Rig {
+            let rig = try Self.rig()
+            try rig.run(readings(0..<3, 74), killed: killed)
+            let inbox = Inbox()
+            let answers = Answers()
+            inbox.submit(Action("alert.end", subject: String(id.prefix(9)), author: "王敏")) { answers.add($0) }
+            inbox.submit(Action("alert.end", subject: id, author: "李强")) { answers.add($0) }
+            try rig.run(readings(3..<5, 60), killed: killed, inbox: inbox)
+            #expect(answers.all.count == 2 && answers.refusals.count == 1, "\(answers.refusals)")
+            for reading in readings(5..<9, 60) + readings(9..<11, 75) { try rig.run([reading], killed: killed) }
+            try rig.run([])
+            return rig
+        }
+        let undisturbed = try lives(killed: false)
+        #expect(
+            try undisturbed.lines("SELECT started_at - \(start), state FROM alert WHERE rule = 'n16' ORDER BY started_at")
+                == ["0 resolved", "9000 firing"])
+        #expect(try undisturbed.lines("SELECT reason FROM alert_detail WHERE alert_id = '\(id)'") == ["person"])
+        #expect(try undisturbed.lines("SELECT what, who FROM alert_note") == ["ended 王敏"])
+        #expect(try Self.alerts(lives(killed: true)) == Self.alerts(undisturbed))
+    }
+
+    /// Without the rules at hand (a change at rest, a replay) what they have left in the store stays as it is.
+    @Test func withoutRulesTheirStateStays() throws {
+        let start = Self.start
+        let rig = try Self.rig()
+        try rig.run((0..<4).map { Script(ts: start + $0 * 1000, level: 75) }, killed: true)
+        let before = try rig.lines("SELECT id, state FROM alert ORDER BY id")
+        let options = rig.options
+        rig.options.rules = RuleSet()
+        rig.options.knowsRules = false
+        try rig.run([])
+        #expect(try rig.lines("SELECT id, state FROM alert ORDER BY id") == before)
+        rig.options = options
+        try rig.run([Script(ts: start + 4000, level: 60)])
+        #expect(try rig.lines("SELECT count(*) > 3 FROM alert WHERE state = 'resolved'") == ["1"])
+        #expect(try rig.lines("SELECT count(*) FROM alert_detail WHERE reason = 'rule'") == ["0"])
+    }
 }

@@ -51,6 +51,8 @@ public enum ActionCatalogue {
             fields: [ActionField("why", "A remark.")]),
         ActionDescription(
             "alert.comment", "Adds a remark to an alert.", fields: [ActionField("text", "The remark.", required: true)]),
+        ActionDescription(
+            "alert.end", "Ends a latched alert, which nothing else ends.", fields: [ActionField("why", "A remark.")]),
     ]
 
     private static let units = [

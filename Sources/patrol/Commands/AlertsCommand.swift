@@ -14,10 +14,11 @@ struct AlertsCommand: AsyncParsableCommand {
               patrol alerts list
               patrol alerts show a03f
               patrol alerts ack a03f --as 王敏
+              patrol alerts end a03f --why "the officer is safe" --as 王敏
               patrol alerts comment a03f "the crane has been told" --as 王敏
               patrol alerts watch --lang zh
             """,
-        subcommands: [List.self, Show.self, Ack.self, Comment.self, Watch.self])
+        subcommands: [List.self, Show.self, Ack.self, Comment.self, End.self, Watch.self])
 
     struct List: ParsableCommand {
         static let configuration = CommandConfiguration(abstract: "The open alerts, or all of a state.")
@@ -101,6 +102,21 @@ struct AlertsCommand: AsyncParsableCommand {
         func run() throws {
             try change.run(try change.action("alert.comment", id, ["text": .text(text)])) { language, answer in
                 language("noted: \(answer["id"] ?? id)", "已记录：\(answer["id"] ?? id)")
+            }
+        }
+    }
+
+    struct End: ParsableCommand {
+        static let configuration = CommandConfiguration(
+            abstract: "Ends a latched alert (an officer's call for help), which nothing else ends.")
+
+        @Argument(help: "The alert's id, which may be shortened.") var id: String
+        @Option(help: "A remark.") var why: String?
+        @OptionGroup var change: ChangeOptions
+
+        func run() throws {
+            try change.run(try change.action("alert.end", id, ["why": why.map(ActionValue.text)])) { language, answer in
+                language("ended: \(answer["id"] ?? id)", "已解除：\(answer["id"] ?? id)")
             }
         }
     }

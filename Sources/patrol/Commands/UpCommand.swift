@@ -3,6 +3,7 @@ import Foundation
 import Logging
 import Mosquitto
 import Pipeline
+import Rules
 import ServiceLifecycle
 import Settings
 import Simulation
@@ -26,6 +27,7 @@ struct UpCommand: AsyncParsableCommand {
     @Option(help: "End by itself after this time, for example 60s.") var exitAfter: String?
     @Option(help: "Folder of the store and the broker's persistence.") var state = "patrol-data"
     @Option(help: "Rule files or folders; without it a built-in set.") var rules: [String] = []
+    @Option(help: "Settings whose rules, calendars, limits and places are used: Deploy/district/patrol.yaml.") var district: String?
     @Option(help: "Port of the broker; the next free one when it is taken.") var port = 1883
     @Option(help: "Port of the HTTP server; the next free one when it is taken.") var httpPort = 8080
     @Option(help: "Seed of the simulated district.") var seed: UInt64 = 1
@@ -37,15 +39,15 @@ struct UpCommand: AsyncParsableCommand {
             }
             return milliseconds
         }
-        let definitions = try Exit.onProblems {
-            try rules.isEmpty ? RuleFile.parse(District.rules, path: "built-in rules") : RuleFile.load(rules)
-        }
+        let example = try self.district.map { path in try Exit.onProblems { try Settings.load(path: path) } }
+        let definitions = try Exit.onProblems { try self.definitions(example) }
         let broker = try EmbeddedBroker(folder: state, port: freePort(port))
         defer { broker.stop() }
         var settings = Settings(storePath: "\(state)/patrol.db")
         settings.broker.url = "mqtt://127.0.0.1:\(broker.port)"
         settings.listenPort = freePort(httpPort)
         settings.rules = definitions
+        if let example { settings.world = example.world }
         settings.registersUnknownDevices = true
         let district = District(seed: seed, start: ServerClock.now)
         if demo {
@@ -55,6 +57,7 @@ struct UpCommand: AsyncParsableCommand {
                     kind: $0.kind, id: $0.id, gateway: $0.gateway, name: $0.name, area: $0.area, site: $0.site, lat: $0.lat,
                     lon: $0.lon, team: $0.team)
             }
+            settings.world.sites = Sites(settings.world.sites.all + district.sites)
             // The patrol cars are sent to what the meters say.
             settings.world.units = district.devices.filter { $0.kind == .vehicle }.map {
                 ResponseUnit(id: "unit-\($0.id)", kind: "car", device: $0.id, team: $0.team, areas: [$0.area], capabilities: ["noise"])
@@ -67,6 +70,15 @@ struct UpCommand: AsyncParsableCommand {
         try await Serve.run(settings: settings, more: services, logLevel: .warning)
         broker.stop()
         try summary(settings.storePath)
+    }
+
+    /// The rules of the example district are for its officers; for the screen one of the demo's own comes in place of its
+    /// namesake, so that the first alerts come within seconds.
+    private func definitions(_ example: Settings?) throws -> [RuleDefinition] {
+        if !rules.isEmpty { return try RuleFile.load(rules, world: example?.world) }
+        let own = try RuleFile.parse(District.rules, path: "built-in rules")
+        guard let example else { return own }
+        return example.rules.map { rule in demo ? own.first { $0.id == rule.id } ?? rule : rule }
     }
 
     private func freePort(_ wanted: Int) -> Int {
