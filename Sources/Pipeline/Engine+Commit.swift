@@ -44,7 +44,9 @@ extension Engine {
         try store.writeSegments(into: stored)
         try store.insertReadings()
         try writeRollups(all: flushesMinutes, isLast: isLast, input: state.input)
-        state.minutesInput = min(state.input, max(state.minutesInput, minutes.completeInput))
+        if flushesMinutes { try tracks.write(isLast: isLast, input: state.input) }
+        if let error = failure.error { throw error }
+        state.minutesInput = min(state.input, max(state.minutesInput, min(minutes.completeInput, tracks.completeInput)))
         if let tick { try self.tick(tick) }
         letTimePass()
         try dispatchTimedAlerts(tick)

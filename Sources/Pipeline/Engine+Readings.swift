@@ -43,7 +43,14 @@ extension Engine {
         unsafe advance(reading.pointee)
 
         // Rollups.
-        if kind == .noise { unsafe minutes.add(reading.pointee, clock: state.clock) }
+        switch kind {
+        case .noise: unsafe minutes.add(reading.pointee, clock: state.clock)
+        case .vehicle: unsafe tracks.vehicles.add(reading.pointee, clock: state.clock)
+        case .bodycam:
+            let boot = unsafe UnsafeBufferPointer(
+                start: text.map { unsafe $0 + Int(reading.pointee.officerBytes) }, count: text == nil ? 0 : Int(reading.pointee.bootBytes))
+            unsafe tracks.cameras.add(reading.pointee, boot: boot, clock: state.clock)
+        }
     }
 
     /// Moves the clock, marks backfill; a reason where the reading is refused for its time.

@@ -90,6 +90,8 @@ extension Engine {
         /// The clock as the readings moved it (exact where it is the moment of arrival).
         var clock = Timestamp.distantPast
         var clocks: [Int64: Timestamp] = [:]
+        /// Vehicles and cameras: moments whose hours must be looked at again.
+        var tracks: [Kind: [UInt32: Set<Timestamp>]] = [:]
 
         struct Minute: Hashable {
             let device: UInt32
@@ -98,6 +100,11 @@ extension Engine {
 
         mutating func note(_ input: Int64, _ reading: borrowing Reading, _ kind: EngineOptions.Clock) {
             clock.follow(reading, kind)
+            if reading.kind != .noise {
+                tracks[reading.kind, default: [:]][reading.device, default: []].insert(
+                    reading.ts.bucketStart(widthMilliseconds: 900_000))
+                return
+            }
             let width = NoiseMinutes.widthMilliseconds
             if reading.periodMilliseconds > UInt32(width) { return long.append((input, copy reading, clock)) }
             if reading.isBackfill { clocks[input] = clock }
@@ -106,6 +113,33 @@ extension Engine {
             if reading.end > first + width { minutes.insert(Minute(device: reading.device, bucket: first + width)) }
         }
     }
+
+    /// Computes again the hours of vehicles and cameras that may miss readings, and those that go on: their devices'
+    /// newest readings lie less than two hours back.
+    func restoreTracks(_ pending: PendingNoise) throws(StoreError) {
+        var hours = pending.tracks
+        for number in 0..<table.count where table.devices[number].kind != .noise {
+            let newest = unsafe table.entries[number].newestTs
+            guard newest != .distantPast else { continue }
+            tracks.reserve(UInt32(number), kind: table.devices[number].kind, newest: newest)
+            if state.clock - newest < 2 * 3_600_000 {
+                hours[table.devices[number].kind, default: [:]][UInt32(number), default: []].insert(newest)
+            }
+        }
+        let hasTracks = try store.hasTracks()
+        if hasTracks && hours.isEmpty { return }
+        try store.begin()
+        if hasTracks || state.input == 0 {
+            try tracks.restore(hours)
+        } else {
+            try store.deleteTracks(from: rebuiltFrom)
+            try tracks.restoreAll(from: rebuiltFrom)
+        }
+        if !hasTracks { try store.setHasTracks() }
+        try store.commit()
+    }
+
+    var hasUnflushedRollups: Bool { minutes.hasUnflushed || tracks.hasUnflushed }
 
     /// Rebuilds what is not in its rows yet.
     func restoreRollups(_ pending: PendingNoise) throws(StoreError) {

@@ -16,6 +16,9 @@ final class Engine {
     let table = DeviceTable()
     let alerts: AlertEngine
     let minutes: NoiseMinutes
+    let tracks: TrackRollups
+    /// At a start: from which moment on rollups were computed again.
+    var rebuiltFrom = Timestamp.distantPast
     let stored: StoredReadings
     let ruleRows: RuleRows
     let actionRows: ActionRows
@@ -86,6 +89,7 @@ final class Engine {
         self.failure = failure
         let rollups = try RollupOptions.resolve(options.rollups, store)
         minutes = Engine.makeMinutes(options, rollups, store, stored, flushedInput: state.minutesInput, failure)
+        tracks = TrackRollups(zone: rollups.zone, store: store, stored: stored, flushedInput: state.minutesInput, failure: failure)
         for batch in store.batches { batch.removeAll() }
         try restore()
         try keep(rollups)
@@ -152,7 +156,7 @@ final class Engine {
         var pending = PendingNoise()
         for kind in Kind.allCases {
             try store.readings(kind: kind, after: neededAfterInput) { input, reading in
-                if kind == .noise && input > state.minutesInput { pending.note(input, reading, options.clock) }
+                if input > state.minutesInput { pending.note(input, reading, options.clock) }
             }
         }
         for number in 0..<table.count where table.devices[number].kind == .noise {
@@ -165,6 +169,7 @@ final class Engine {
         }
         try restoreRollups(pending)
         try restoreDispatch()
+        try restoreTracks(pending)
         if let error = failure.error { throw error }
     }
 
@@ -176,6 +181,7 @@ final class Engine {
         table.append(device)
         follow(device)
         minutes.reserve(device: device.number)
+        tracks.reserve(device.number, kind: device.kind)
     }
 
     /// A device seen for the first time, or one of the devices file that has found its gateway. After a batch was begun

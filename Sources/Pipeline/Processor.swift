@@ -159,7 +159,7 @@ final class Processor {
     }
 
     private var isFlushDue: Bool {
-        engine.minutes.hasUnflushed
+        engine.hasUnflushedRollups
             && ServerClock.monotonicNanoseconds - flushedAt
                 >= options.engine.minuteFlushMilliseconds * 1_000_000
     }
@@ -173,7 +173,7 @@ final class Processor {
     private func patience(_ start: Int) -> Int32 {
         let now = ServerClock.monotonicNanoseconds
         if next > start { return Int32(max(1, options.batchMilliseconds - (now - batchStartedAt) / 1_000_000)) }
-        if engine.minutes.hasUnflushed {
+        if engine.hasUnflushedRollups {
             let left = options.engine.minuteFlushMilliseconds - (now - flushedAt) / 1_000_000
             return Int32(max(1, min(left, engine.nextDue - taskClock.milliseconds, 1000)))
         }

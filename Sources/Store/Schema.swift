@@ -30,6 +30,7 @@ enum Schema {
         migrator.registerMigration("dispatch") { db in try db.execute(sql: dispatchTables) }
         migrator.registerMigration("units") { db in try db.execute(sql: unitTables) }
         migrator.registerMigration("ends of alerts") { try $0.execute(sql: ruleEndTable) }
+        registerTracks(&migrator)
         return migrator
     }
 

@@ -216,7 +216,7 @@ extension StoreWriter {
 
     /// Asks for a rebuild at the next start.
     public func requestRollupRebuild(from bucket: Timestamp) throws(StoreError) {
-        let update = try connection.prepare("UPDATE rollup_setting SET is_complete = 0, rebuild_from = ?")
+        let update = try connection.prepare("UPDATE rollup_setting SET is_complete = 0, has_tracks = 0, rebuild_from = ?")
         update.bind(1, bucket.milliseconds)
         try update.run()
     }

@@ -16,6 +16,7 @@ public final class StoreWriter {
     let statements: WriterStatements
     let rollups: RollupStatements
     let marker: StreamMarker
+    let tracks: TrackStatements
     /// Off the commit path: moves the write-ahead log into the database.
     public let checkpointer: Checkpointer
 
@@ -42,6 +43,7 @@ public final class StoreWriter {
         statements = try WriterStatements(connection)
         rollups = try RollupStatements(connection)
         marker = StreamMarker(path: path)
+        tracks = try TrackStatements(connection)
         checkpointer = Checkpointer(path: path, capBytes: walCapBytes)
         try noticeRestoredBackup()
     }

@@ -177,6 +177,11 @@ final class Rig {
             + ["noise_1m", "noise_10m", "noise_20m", "noise_1h", "noise_1d"].flatMap {
                 try lines("SELECT * FROM \($0) ORDER BY bucket, device, flagged")
             }
+            + ["vehicle_1m", "vehicle_1h", "vehicle_1d", "bodycam_1h", "bodycam_1d"].flatMap {
+                // The last column says when a late reading came, by the server's clock.
+                try lines("SELECT * FROM \($0) ORDER BY bucket, device").map { String($0[..<$0.lastIndex(of: " ")!]) }
+            }
+            + lines("SELECT * FROM vehicle_stop ORDER BY start, device")
             + lines("SELECT id, state, started_at, fired_at, resolved_at, value FROM alert ORDER BY id")
             + lines("SELECT seq, alert_id, state, at, value, clock FROM alert_event ORDER BY seq")
             + lines("SELECT * FROM task ORDER BY id")

@@ -7,6 +7,7 @@ from datetime import datetime
 from zoneinfo import ZoneInfo
 
 import oracle
+import oracle_tracks
 from support import Folder, patrol, query, recording
 
 TOLERANCE = {"leq": 0.05, "ld": 0.05, "ln": 0.05, "ldn": 0.05, "lden": 0.05, "lmax": 0.05, "lmin": 0.05,
@@ -99,6 +100,47 @@ class Rollups(Folder):
 
     def test_synthetic_day_of_25_hours(self):
         self.check(3, "Europe/Tallinn", "2022-10-29T18:00")
+
+    # Vehicles and cameras
+
+    def compare_tracks(self, store, tables):
+        for name, want in tables.items():
+            have = {}
+            for line in patrol("sql", "--store", store, "--format", "json", f"SELECT * FROM {name}").stdout.splitlines():
+                values = json.loads(line)
+                have[values["device"], values["bucket"]] = values
+            self.assertEqual(have.keys(), want.keys(), f"rows of {name}")
+            for key, row in want.items():
+                for column, value in row.items():
+                    got, where = have[key][column], f"{name} {key} {column}"
+                    if column == "max_kmh":
+                        self.assertAlmostEqual(-1.0 if got is None else got, value, delta=0.01 + abs(value) / 1000, msg=where)
+                    elif value is None or got is None:
+                        self.assertEqual(got, value, where)
+                    else:
+                        self.assertAlmostEqual(got, value, delta=1 if column.endswith("_s") else value / 1000 + 0.01, msg=where)
+
+    def test_the_buses(self):
+        store = self.path("r.db")
+        result = patrol("replay", recording("gps_capmetro_austin.csv.gz"), "--into", store, "--kind", "vehicle", "--gateway", "bus")
+        self.assertEqual(result.returncode, 0, result.stderr)
+        fixes = query(store, "SELECT device, ts, lat, lon, speed_kmh, acc_m, ignition FROM vehicle")
+        self.compare_tracks(store, oracle_tracks.vehicle_tables(fixes, "Asia/Shanghai"))
+
+    def test_the_late_trucks(self):
+        store = self.path("r.db")
+        result = patrol("replay", recording("gps_fleet_latearrival.csv.gz"), "--into", store, "--kind", "vehicle", "--gateway", "t")
+        self.assertEqual(result.returncode, 0, result.stderr)
+        fixes = query(store, "SELECT device, ts, lat, lon, speed_kmh, acc_m, ignition FROM vehicle")
+        self.compare_tracks(store, oracle_tracks.vehicle_tables(fixes, "Asia/Shanghai"))
+        self.assertGreater(query(store, "SELECT count(*) FROM vehicle_stop")[0][0], 0)
+
+    def test_the_phones(self):
+        store = self.path("r.db")
+        result = patrol("replay", recording("heartbeat_phones.csv.gz"), "--into", store, "--kind", "bodycam", "--gateway", "p")
+        self.assertEqual(result.returncode, 0, result.stderr)
+        beats = query(store, "SELECT device, ts, battery, charging, recording, sos FROM bodycam")
+        self.compare_tracks(store, {"bodycam_1h": oracle_tracks.camera_hours(beats, "Asia/Shanghai")})
 
 
 if __name__ == "__main__":

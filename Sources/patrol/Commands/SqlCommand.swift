@@ -7,8 +7,8 @@ struct SqlCommand: ParsableCommand {
         commandName: "sql",
         abstract: "Asks the store in SQL. Reads only; ends after 30 seconds.",
         discussion: """
-            Tables: noise, vehicle, bodycam, noise_1m, noise_10m, noise_20m, noise_1h, noise_1d, alert, alert_event,
-            task, task_event, device, reject, message_count.
+            Tables: noise, vehicle, bodycam, noise_1m, noise_10m, noise_20m, noise_1h, noise_1d, vehicle_1m, vehicle_1h,
+            vehicle_1d, vehicle_stop, bodycam_1h, bodycam_1d, alert, alert_event, task, task_event, device, reject, message_count.
             All times are UTC milliseconds.
 
             EXAMPLES
