@@ -7,18 +7,26 @@ import Telemetry
 struct QueryCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "query",
-        abstract: "Readings, minutes, alerts, tasks, rejects and devices as a table, CSV or JSON lines.",
+        abstract: "Levels, tracks, readings, alerts, tasks, rejects and devices as a table, CSV or JSON lines.",
         discussion: """
-            Newest first. Times are local in tables (--timezone) and UTC milliseconds in CSV and JSON.
+            Rollups come oldest first, everything else newest first. Times are local in tables (--timezone) and UTC
+            milliseconds in CSV and JSON.
 
             EXAMPLES
               patrol query readings --kind noise --device meter-7 --since 10m
               patrol query minutes --device meter-7 --since 2024-06-07T22:00 --until 2024-06-08T06:00 --format csv
               patrol query alerts --since 1d --format json
               patrol query rejects --limit 5
+              patrol query noise --site exam-1 --period "2024-06-07 night"
+              patrol query noise --area 330110005 --period "last month" --step 1d --format csv
+              patrol query exceedance --site exam-1 --period "last week"
+              patrol query stops --device car-3 --period yesterday
             """)
 
-    @Argument(help: "readings, minutes, alerts, tasks, rejects, devices or counts.") var what: StoreCollection
+    @Argument(
+        help: "noise, vehicle, bodycam, stops or exceedance: rollups; or readings, minutes, alerts, tasks, rejects, devices, counts.")
+    var what: QuerySubject
+    @OptionGroup var rollups: RollupOptionGroup
     @Option(help: "Of readings and devices: noise (the default for readings), vehicle or bodycam.") var kind: String?
     @Option(help: "One device only.") var device: String?
     @Option(help: "Alerts: pending, firing or resolved. Tasks: the stage.") var state: String?
@@ -44,8 +52,15 @@ struct QueryCommand: ParsableCommand {
         let to = try until.map { try MomentOption.parse($0, timezone: zone) }
         if let from, let to, to < from { throw Exit.fail("--until lies before --since", Exit.usage) }
         let reader = try options.reader()
+        let collection: StoreCollection
+        switch what {
+        case .exceedance: return try exceedance(reader, since: from, until: to, format, zone)
+        case .rollup(let rollups): return try rollup(rollups, reader, since: from, until: to, format, zone)
+        case .pages(let pages): collection = pages
+        }
+        try rollups.refuse(for: collection.rawValue)
         var query = PageQuery(
-            what, kind: ofKind, device: device, state: state, since: from.map(Timestamp.init(milliseconds:)),
+            collection, kind: ofKind, device: device, state: state, since: from.map(Timestamp.init(milliseconds:)),
             until: to.map(Timestamp.init(milliseconds:)))
         var columns: [String] = []
         var rows: [[StoreValue]] = []
@@ -59,13 +74,13 @@ struct QueryCommand: ParsableCommand {
         } while query.cursor != nil && rows.count < limit
         if rows.isEmpty, let device { try explainMissing(device, reader) }
         RowPrinter(columns: columns, format: format, timezone: zone).print(rows)
-        if rows.isEmpty && format == .table { Output.line("(nothing: no \(what.rawValue) match)") }
+        if rows.isEmpty && format == .table { Output.line("(nothing: no \(collection.rawValue) match)") }
         if query.cursor != nil && format == .table && isatty(1) == 1 {
             Output.line("(the newest \(limit); more with --limit)")
         }
     }
 
-    private func explainMissing(_ device: String, _ reader: StoreReader) throws {
+    func explainMissing(_ device: String, _ reader: StoreReader) throws {
         let known = try Exit.onStoreFailure { try reader.rows("SELECT id FROM device LIMIT 200000").rows }
             .map { $0[0].text }
         if known.contains(device) { return }
@@ -74,4 +89,3 @@ struct QueryCommand: ParsableCommand {
     }
 }
 
-extension StoreCollection: ExpressibleByArgument {}

@@ -38,6 +38,7 @@ struct RowPrinter {
         "ts", "received", "bucket", "started_at", "fired_at", "resolved_at", "created_at", "respond_due", "set_out_due",
         "dispose_due", "at", "registered_at", "fix_ts", "acknowledged_at", "suspended_until", "last_at", "disposed_at",
         "sent_at", "fix_at", "duty_at",
+        "first_ts", "last_ts", "start", "until", "revised",
     ]
 
     func print(_ rows: [[StoreValue]]) {
