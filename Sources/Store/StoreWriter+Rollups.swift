@@ -230,4 +230,22 @@ extension StoreWriter {
     public func finishRollupRebuild() throws(StoreError) {
         try connection.execute("UPDATE rollup_setting SET is_complete = 1, rebuild_from = NULL")
     }
+
+    /// A moment before which some readings may have gone past their retention; nil where none has.
+    public func retentionEdge() throws(StoreError) -> Timestamp? {
+        let deleted = try connection.prepare("SELECT kind FROM retention WHERE deleted > 0")
+        var edge: Timestamp?
+        while try deleted.step() {
+            guard let kind = Kind(name: deleted.text(0)) else { continue }
+            // Segments go whole, when their last reading is old enough: all that have gone are older than the last reading
+            // of the first that is left.
+            let left = try connection.prepare("SELECT max_ts FROM raw_segment WHERE kind = ? ORDER BY first_id LIMIT 1")
+            left.bind(1, Int64(kind.rawValue))
+            let newest = try connection.prepare("SELECT max(ts) FROM \(RawLayout(kind).tableName)")
+            let row = try left.step() ? left : newest
+            if row === newest, try !newest.step() { continue }
+            if !row.isNull(0) { edge = max(edge ?? .distantPast, Timestamp(milliseconds: row.integer(0))) }
+        }
+        return edge
+    }
 }

@@ -19,6 +19,7 @@ struct PatrolCommand: AsyncParsableCommand {
             UpCommand.self, RunCommand.self, CheckCommand.self, TailCommand.self, QueryCommand.self, SqlCommand.self,
             DoctorCommand.self, RulesCommand.self, AlertsCommand.self, TasksCommand.self, UnitsCommand.self,
             ReportCommand.self,
+            DBCommand.self, RepairCommand.self,
             ReplayCommand.self, SimulateCommand.self,
         ])
 }

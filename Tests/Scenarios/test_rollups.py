@@ -101,6 +101,56 @@ class Rollups(Folder):
     def test_synthetic_day_of_25_hours(self):
         self.check(3, "Europe/Tallinn", "2022-10-29T18:00")
 
+    # Looking after the store
+
+    def test_what_differs_from_its_readings_is_found_and_repaired(self):
+        text, _ = self.synthetic(5, "Asia/Shanghai", "2024-06-07T12:00")
+        text += "".join(
+            f'patrol/v1/in/g/vehicle/car {{"ts":{1717730000000 + i * 10_000},"lat":{30 + i / 2000},"lon":120}}\n' for i in range(500))
+        store = self.replay(text)
+        self.assertIn("are well", patrol("db", "verify", "--store", store).stdout)
+        copy = self.path("copy.db")
+        self.assertEqual(patrol("db", "backup", copy, "--store", store).returncode, 0)
+        self.assertEqual(patrol("db", "backup", copy, "--store", store).returncode, 2, "it exists")
+        db = sqlite3.connect(copy)
+        db.execute("UPDATE noise_hour SET leq = leq + 1000 WHERE device = 1")
+        db.execute("DELETE FROM vehicle_minute")
+        db.commit()
+        db.close()
+        found = patrol("db", "verify", "--store", copy)
+        self.assertEqual(found.returncode, 1)
+        self.assertRegex(found.stdout, r"noise_1h: \d+ rows differ from their readings, the first that of m")
+        self.assertRegex(found.stdout, r"vehicle_1m: \d+ rows differ")
+        self.assertNotIn("noise_1m", found.stdout)
+        self.assertEqual(patrol("repair", "rollups", "--store", copy).returncode, 0)
+        self.assertEqual(patrol("db", "verify", "--store", copy).returncode, 0)
+        for table in ("noise_1m", "noise_1h", "noise_1d", "vehicle_1m", "vehicle_1d", "vehicle_stop"):
+            self.assertEqual(query(copy, f"SELECT * FROM {table} ORDER BY 1, 2, 3"), query(store, f"SELECT * FROM {table} ORDER BY 1, 2, 3"))
+        sizes = [json.loads(line) for line in patrol("db", "stats", "--store", store, "--format", "json").stdout.splitlines()]
+        self.assertEqual({s["table"]: s["rows"] for s in sizes}["vehicle_raw"], 500)
+
+    def test_questions(self):
+        text, _ = self.synthetic(6, "Asia/Shanghai", "2024-06-07T12:00")
+        store = self.replay(text)
+        night = patrol("query", "noise", "--store", store, "--period", "2024-06-07 night", "--format", "json", "--limit", "1000")
+        rows = [json.loads(line) for line in night.stdout.splitlines()]
+        begin = round(datetime(2024, 6, 7, 22, tzinfo=ZoneInfo("Asia/Shanghai")).timestamp() * 1000)
+        self.assertTrue(rows and all(begin <= r["bucket"] < begin + 8 * 3_600_000 and r["flagged"] == 0 for r in rows))
+        self.assertEqual({r["bucket"] % 600_000 for r in rows}, {0}, "ten minutes, by the length of the period")
+        one = patrol("query", "noise", "--store", store, "--period", "2024-06", "--device", "m1", "--step", "1h", "--format", "json", "--limit", "1000")
+        self.assertEqual(
+            [json.loads(line)["bucket"] for line in one.stdout.splitlines()],
+            [b for b, in query(store, "SELECT bucket FROM noise_1h WHERE device = 'm1' AND flagged = 0 ORDER BY bucket")])
+        self.assertIn("█", patrol("query", "noise", "--store", store, "--period", "2024-06-07").stdout)
+        for arguments, code, words in [
+                (["noise", "--period", "noon"], 2, "yesterday"), (["noise", "--device", "m9", "--period", "2024-06-07"], 1, "did you mean 'm"),
+                (["noise", "--step", "5m", "--period", "2024-06"], 2, "20m"), (["alerts", "--period", "2024"], 2, "--period")]:
+            wrong = patrol("query", *arguments, "--store", store)
+            self.assertEqual(wrong.returncode, code, wrong.stderr)
+            self.assertIn(words, wrong.stderr)
+        over = patrol("query", "exceedance", "--store", store, "--period", "2024-06-07..2024-06-09", "--format", "json", "--limit", "1000")
+        self.assertEqual(over.stdout, "", "no zone, no limit")
+
     # Vehicles and cameras
 
     def compare_tracks(self, store, tables):

@@ -1,0 +1,36 @@
+import Rules
+import Store
+public import Telemetry
+
+/// The rollups of a store at rest computed again from its raw readings.
+public enum RollupRepair {
+    /// What is computed again from: the beginning, or the first local midnight whose readings are all there and that is
+    /// not before `from`.
+    public struct Result: Sendable {
+        public var from: Timestamp?
+        public var zone: LocalZone
+    }
+
+    /// Opens the store, which nothing else may have open.
+    public static func run(storePath: String, from: Timestamp?) throws -> Result {
+        let store = try StoreWriter(path: storePath)
+        defer { store.close() }
+        let rollups = try RollupOptions.resolve(nil, store)
+        let start = try start(store, rollups.zone, from)
+        try store.begin()
+        try store.requestRollupRebuild(from: start ?? .distantPast)
+        try store.commit()
+        // An engine's start does it, and goes on where it was ended.
+        _ = try Engine(store: store, options: EngineOptions(clock: .recorded, rules: RuleSet([]), publishes: false))
+        return Result(from: start, zone: rollups.zone)
+    }
+
+    private static func start(_ store: StoreWriter, _ zone: LocalZone, _ from: Timestamp?) throws(StoreError) -> Timestamp? {
+        var start = from.map { zone.moment(zone.day($0)) }
+        // Where raw readings have gone, days before the oldest that are left stay as they are.
+        if let edge = try store.retentionEdge() {
+            start = max(start ?? .distantPast, zone.moment(zone.day(edge + 3_600_000) + 1))
+        }
+        return start
+    }
+}

@@ -1,0 +1,75 @@
+public import Telemetry
+
+/// What looks after a store: copies, checks, sizes. None of it waits for the writer or holds it up.
+extension StoreReader {
+    /// What SQLite finds wrong with the file, by table where it says so.
+    public func damage() throws(StoreError) -> [String] {
+        try rows("PRAGMA quick_check(20)", seconds: 3600).rows.map { $0[0].text }.filter { $0 != "ok" }
+    }
+
+    /// A copy as of one moment in a new file.
+    public func backup(to path: String) throws(StoreError) {
+        let connection = try Connection(path: self.path, readOnly: true)
+        let vacuum = try connection.prepare("VACUUM INTO ?")
+        vacuum.bind(1, path)
+        try vacuum.run()
+    }
+
+    /// Rows and bytes of the tables, the largest first.
+    public func tableSizes() throws(StoreError) -> (columns: [String], rows: [[StoreValue]]) {
+        let names = try rows(
+            "SELECT name FROM sqlite_schema WHERE type = 'table' AND name NOT LIKE 'sqlite%' ORDER BY name"
+        ).rows.map { $0[0].text }
+        var result: [[StoreValue]] = []
+        for name in names {
+            let count = try rows("SELECT count(*) FROM \"\(name)\"", seconds: 600).rows[0][0]
+            let bytes = try rows(
+                """
+                SELECT sum(pgsize) FROM dbstat WHERE aggregate = TRUE
+                AND name IN (SELECT name FROM sqlite_schema WHERE tbl_name = ?1)
+                """, [.text(name)], seconds: 600).rows[0][0]
+            result.append([.text(name), count, bytes])
+        }
+        return (["table", "rows", "bytes"], result.sorted { $0[2].integer > $1[2].integer })
+    }
+
+    /// Rows of rollups that differ between this store, where they were computed again, and another: what is told for each
+    /// table is their number and the first of them by device and bucket.
+    /// - Parameter since: buckets before it were not computed again; nil: all were.
+    public func rollupDifferences(from other: String, since: Timestamp?) throws(StoreError) -> [String] {
+        let connection = try Connection(path: path, readOnly: true)
+        let attach = try connection.prepare("ATTACH ? AS other")
+        attach.bind(1, other)
+        try attach.run()
+        var found: [String] = []
+        let kept: Set<String> = ["state", "input", "revised"]
+        let tables = RollupLayout.noise.map { ($0.view, $0.table, $0.columns.filter { !kept.contains($0) }) }
+            + TrackTable.allCases.map { ($0.view, $0.table, ["bucket", "device", "length"] + $0.columns) }
+        let filter = since.map { " WHERE bucket >= \($0.milliseconds)" } ?? ""
+        for (view, table, columns) in tables {
+            let list = columns.joined(separator: ", ")
+            let mine = "SELECT \(list) FROM main.\(table)\(filter)"
+            let theirs = "SELECT \(list) FROM other.\(table)\(filter)"
+            let select = try connection.prepare(
+                """
+                SELECT d.id, x.bucket FROM (
+                  SELECT * FROM (\(mine) EXCEPT \(theirs)) UNION SELECT * FROM (\(theirs) EXCEPT \(mine))) x
+                LEFT JOIN main.device d ON d.number = x.device GROUP BY x.device, x.bucket ORDER BY x.bucket, x.device
+                """)
+            var count = 0
+            var first = ""
+            while try select.step() {
+                if count == 0 {
+                    first = "\(select.text(0)) at \(Timestamp(milliseconds: select.integer(1)).rfc3339())"
+                }
+                count += 1
+            }
+            if count > 0 {
+                found.append(
+                    "\(view): \(count) rows differ from their readings, the first that of \(first); "
+                        + "'patrol repair rollups' computes them again")
+            }
+        }
+        return found
+    }
+}
