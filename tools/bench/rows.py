@@ -12,6 +12,7 @@ import fences
 import outlets
 import rules_rows
 import toolchain
+import rollup_rows
 import workloads
 from toolchain import BenchError
 
@@ -300,5 +301,6 @@ ROWS = {
     "outlet-crowd": outlet_crowd,
     "dispatch": dispatching,
     "fence": fence,
+    **rollup_rows.queries(Result),
 }
 ROWS |= rules_rows.rows(sys.modules[__name__])
