@@ -363,7 +363,7 @@ class TheGuide(Outlets):
     """Every command in the guides does what it says, in both languages."""
 
     def run_guide(self, name):
-        with open(f"{ROOT}/docs/{name}") as file:
+        with open(f"{ROOT}/Deploy/docs/{name}") as file:
             blocks = re.findall(r"```sh\n(.*?)```", file.read(), re.S)
         self.assertGreater(len(blocks), 5)
         # An alert a second, for those who listen.
