@@ -17,6 +17,7 @@ extension OpenAPI {
     /// The stream of events, its schemas and documents.
     static var eventPaths: [String] {
         let after = parameter("after", "query", "The id of the last event that you have (EPOCH-SEQUENCE); 0 begins with the oldest kept.", position)
+        let cursor = parameter("cursor", "query", "Without after: goes on behind what this consumer has committed.", list)
         let limit = parameter(
             "limit", "query", "Events at most.",
             "{\"type\":\"integer\",\"minimum\":1,\"maximum\":\(PullOutlet.pageEvents),\"default\":100}")
@@ -27,7 +28,7 @@ extension OpenAPI {
         return [
             path(
                 "/api/v1/events", "Events of alerts and tasks (CloudEvents), oldest first; waits for new ones where asked.",
-                [after, limit, wait] + filters, eventPage),
+                [after, cursor, limit, wait] + filters, eventPage),
             path(
                 "/api/v1/stream",
                 """

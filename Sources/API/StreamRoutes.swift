@@ -15,15 +15,23 @@ enum StreamRoutes {
     static func add(to router: Router<BasicRequestContext>, _ outlets: Outlets) {
         router.get("api/v1/events") { request, _ -> Response in
             let parameters = Parameters(request)
-            let position: StreamPosition?, limit: Int64, wait: Double, filter: EventFilter
+            var position: StreamPosition?
+            let limit: Int64, wait: Double, filter: EventFilter
             do throws(ParameterProblem) {
-                try parameters.allow(["after", "limit", "wait"] + filters)
+                try parameters.allow(["after", "cursor", "limit", "wait"] + filters)
                 position = try parameters.position("after")
                 limit = try parameters.integer("limit", 1...Int64(PullOutlet.pageEvents)) ?? 100
                 wait = try parameters.seconds("wait", upTo: PullOutlet.waitSeconds)
                 filter = try parameters.filter()
             } catch {
                 return Reply.problem(.badRequest, error.message)
+            }
+            if let name = parameters.text("cursor"), position == nil {
+                guard let committed = try await outlets.pull.cursor(name) else {
+                    return Reply.problem(
+                        .notFound, "nobody has committed the cursor '\(name)'; POST /api/v1/cursors/\(name)/commit registers it")
+                }
+                position = committed
             }
             let answer = try await outlets.pull.answer(
                 after: position, limit: Int(limit), waitSeconds: wait, filter: filter)

@@ -12,6 +12,7 @@ public enum ChangeAtRest {
         if let problem = ActionCatalogue.problem(with: action) { return .refused(problem) }
         let store = try StoreWriter(path: storePath)
         defer { store.close() }
+        if ActionCatalogue.isOutlets(action.name) { return try OutletActionsAtRest.apply(action, to: store) }
         var options = EngineOptions(settings ?? Settings(storePath: storePath))
         // Only an end of an alert needs the rules, and it needs the settings' own.
         options.isAtRest = action.name != "alert.end" || settings == nil

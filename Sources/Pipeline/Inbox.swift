@@ -21,15 +21,9 @@ public final class Inbox: Sendable {
         var isClosed = false
     }
 
-    private struct Asked {
-        /// How far outlets are: only the last word of each counts.
-        var delivered: [String: Int64] = [:]
-        var changes: [OutletChange] = []
-    }
-
-    private let asked = Mutex(Asked())
+    let outlets = OutletInbox()
     private let newRules = Mutex<(rules: RuleSet, world: World)?>(nil)
-    private let isFilled = Atomic<Bool>(false)
+    private let hasRules = Atomic<Bool>(false)
     private let waiting = Mutex(Waiting())
     private let hasWaiting = Atomic<Bool>(false)
     private let bell: Doorbell?
@@ -38,47 +32,28 @@ public final class Inbox: Sendable {
     public init(bell: Doorbell? = nil) { self.bell = bell }
 
     /// Asks for a change of an outlet's rows.
-    public func ask(_ change: OutletChange) {
-        asked.withLock { asked in
-            switch change {
-            case .delivered(let outlet, let sequence): asked.delivered[outlet] = sequence
-            default: asked.changes.append(change)
-            }
-        }
-        isFilled.store(true, ordering: .releasing)
-    }
+    public func ask(_ change: OutletChange) { outlets.ask(change) }
 
     /// These rules are in force from the next commit on.
     public func reload(rules: RuleSet, world: World) {
         newRules.withLock { $0 = (rules, world) }
-        isFilled.store(true, ordering: .releasing)
+        hasRules.store(true, ordering: .releasing)
     }
 
-    func takeReload() -> (rules: RuleSet, world: World)? { newRules.withLock { $0.take() } }
+    func takeReload() -> (rules: RuleSet, world: World)? {
+        guard hasRules.exchange(false, ordering: .acquiringAndReleasing) else { return nil }
+        return newRules.withLock { $0.take() }
+    }
 
-    var isEmpty: Bool { !isFilled.load(ordering: .acquiring) && !hasActions }
-
-    /// Dead letters come before the mark that leaves them behind.
-    func takeChanges() -> [OutletChange] {
-        guard isFilled.exchange(false, ordering: .acquiringAndReleasing) else { return [] }
-        return asked.withLock { asked in
-            defer { asked = Asked() }
-            return asked.changes
-                + asked.delivered.sorted { $0.key < $1.key }.map { .delivered(outlet: $0.key, sequence: $0.value) }
+    /// Asks for a change of an outlet's rows; true when it is committed, false where Patrol is ending.
+    public func commit(_ change: OutletChange) async -> Bool {
+        await withCheckedContinuation { continuation in
+            outlets.ask(change) { continuation.resume(returning: $0) }
+            bell?.ring()
         }
     }
 
-    /// The commit that was to hold them failed: they are for the next.
-    func giveBack(_ changes: [OutletChange]) {
-        guard !changes.isEmpty else { return }
-        asked.withLock { asked in
-            asked.changes.insert(contentsOf: changes.filter { if case .delivered = $0 { false } else { true } }, at: 0)
-            for case .delivered(let outlet, let sequence) in changes {
-                asked.delivered[outlet] = max(sequence, asked.delivered[outlet] ?? sequence)
-            }
-        }
-        isFilled.store(true, ordering: .releasing)
-    }
+    var isEmpty: Bool { outlets.isEmpty && !hasActions && !hasRules.load(ordering: .acquiring) }
 
     // MARK: Actions
 
@@ -108,7 +83,8 @@ public final class Inbox: Sendable {
 
     static let ending = ActionRefusal(.unavailable, "Patrol is ending; nothing was changed")
 
-    var hasActions: Bool { hasWaiting.load(ordering: .acquiring) }
+    /// Somebody waits for a commit.
+    var hasActions: Bool { hasWaiting.load(ordering: .acquiring) || outlets.isUrgent }
 
     func takeActions() -> [Submission] {
         guard hasActions else { return [] }
@@ -122,6 +98,7 @@ public final class Inbox: Sendable {
     /// Refuses what waits and whatever comes.
     func close() {
         waiting.withLock { $0.isClosed = true }
+        outlets.close()
         for submission in takeActions() { submission.answer(.refused(Inbox.ending)) }
     }
 }

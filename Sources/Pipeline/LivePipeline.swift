@@ -120,7 +120,10 @@ public final class LivePipeline: Service {
     }
 
     /// Answers when the action is committed. Any thread.
-    public func submit(_ action: Action) async -> ActionAnswer { await inbox.submit(action) }
+    public func submit(_ action: Action) async -> ActionAnswer {
+        if ActionCatalogue.isOutlets(action.name) { return await OutletActions(outlets: outlets, inbox: inbox).answer(action) }
+        return await inbox.submit(action)
+    }
 
     // MARK: Service
 

@@ -286,17 +286,18 @@ final class Processor {
 
     private func commitOnce(flushesMinutes: Bool, isLast: Bool = false) throws(StoreError) {
         let began = ServerClock.monotonicNanoseconds
-        let changes = inbox.takeChanges()
         let actions = actions.next()
+        let changes = inbox.outlets.take()
         let committed: Committed
         do throws(StoreError) {
             committed = try engine.commit(
-                flushesMinutes: flushesMinutes, isLast: isLast, now: ServerClock.now, outlets: changes, actions: actions,
+                flushesMinutes: flushesMinutes, isLast: isLast, now: ServerClock.now, outlets: changes.all, actions: actions,
                 tick: options.ticks && (consumer.available() == next || !actions.isEmpty) ? taskClock : nil)
         } catch {
-            inbox.giveBack(changes)
+            inbox.outlets.giveBack(changes)
             throw error
         }
+        changes.answer(true)
         let ended = ServerClock.monotonicNanoseconds
         if flushesMinutes { flushedAt = ended }
         consumer.release(upTo: next)

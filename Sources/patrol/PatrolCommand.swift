@@ -20,6 +20,6 @@ struct PatrolCommand: AsyncParsableCommand {
             DoctorCommand.self, RulesCommand.self, AlertsCommand.self, TasksCommand.self, UnitsCommand.self,
             ReportCommand.self,
             DBCommand.self, RepairCommand.self,
-            ReplayCommand.self, SimulateCommand.self,
+            OutletsCommand.self, ReplayCommand.self, SimulateCommand.self,
         ])
 }

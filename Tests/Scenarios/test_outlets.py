@@ -12,9 +12,10 @@ import sys
 import threading
 import time
 import unittest
+import urllib.error
 import urllib.request
 
-from support import CI, ROOT, Live, free_port, query, until
+from support import CI, ROOT, Live, free_port, patrol, query, until
 
 CONSUMER = ROOT + "/tools/reference_consumer.py"
 KEY = "whsec_" + base64.b64encode(b"a key of thirty-two bytes, no le").decode()
@@ -197,6 +198,115 @@ outlets:
         self.stop_patrol()
         said = self.said() + self.get("/metrics")[1]
         self.assertNotIn(KEY.removeprefix("whsec_"), said)
+
+
+class Steering(Outlets):
+    """`patrol outlets`, cursors on the server, dead letters: with Patrol running, and at rest."""
+
+    def setUp(self):
+        self.receiver = Receiver()
+        self.addCleanup(self.receiver.close)
+        super().setUp()
+
+    def more_settings(self):
+        return f"""
+outlets:
+  webhooks:
+    - {{ name: duty-room, url: "http://127.0.0.1:{self.receiver.port}/", private_addresses: allow }}
+"""
+
+    def outlets(self, *arguments, code=0):
+        result = patrol("outlets", *arguments, "--store", self.store, timeout=40)
+        self.assertEqual(result.returncode, code, result.stdout + result.stderr)
+        return result.stdout + result.stderr
+
+    def show(self):
+        return json.loads(self.outlets("show", "duty-room", "--format", "json").splitlines()[0])
+
+    def test_an_outlet_is_looked_at_and_steered(self):
+        self.assertIn("webhook:duty-room", self.outlets("list"))
+        self.assertIn("HTTP 204", self.outlets("test", "duty-room", "--as", "li"))
+        self.assertEqual(self.receiver.events[0]["type"], "patrol.test")
+        self.receiver.requests.clear()
+        self.outlets("pause", "duty-room", "--as", "li", "--why", "moving house")
+        self.assertEqual((self.show()["condition"], self.show()["reason"]), ("paused", "li: moving house"))
+        self.alarm("m1", resolve=True)
+        self.wait_for_events(3)
+        # It rests over a restart too, and says so.
+        self.restart()
+        self.assertTrue(until(lambda: self.show()["lag_events"] == 3))
+        self.assertEqual(self.receiver.events, [])
+        self.assertIn("moving house", json.dumps(self.doctor(self.store)))
+        self.outlets("resume", "webhook:duty-room", "--as", "li")
+        self.assertTrue(until(lambda: len(self.receiver.events) == 3))
+        self.assertTrue(until(lambda: self.show()["lag_events"] == 0))
+        self.assertIn("there is no outlet 'nobody'", self.outlets("show", "nobody", code=1))
+        self.assertIn("every change names its author", self.outlets("pause", "duty-room", code=2))
+        # What skip leaves behind is kept with its bytes, can be sent again, or thrown away.
+        self.outlets("pause", "duty-room", "--as", "li")
+        self.alarm("m2", "m3", resolve=True)
+        events = self.wait_for_events(9)
+        self.outlets("skip", "duty-room", "9", "--as", "li")
+        self.outlets("resume", "duty-room", "--as", "li")
+        self.assertTrue(until(lambda: self.show()["dead_letters"] == 6))
+        letters = [json.loads(line) for line in self.outlets("show", "duty-room", "--format", "json").splitlines()[1:]]
+        self.assertEqual([letter["payload"] for letter in letters], events[3:])
+        self.assertTrue(until(lambda: "webhook:duty-room 6" in json.dumps(self.doctor(self.store))))
+        self.receiver.requests.clear()
+        self.outlets("retry", "duty-room", "--as", "li", "--sequence", "5")
+        self.assertTrue(until(lambda: self.receiver.events == [events[4]]))
+        self.assertTrue(until(lambda: self.show()["dead_letters"] == 5))
+        self.outlets("drop", "duty-room", "--as", "li", "--sequence", "6")
+        self.assertTrue(until(lambda: self.show()["dead_letters"] == 4))
+        self.outlets("retry", "duty-room", "--as", "li")
+        self.assertTrue(until(lambda: self.show()["dead_letters"] == 0))
+        self.stop_patrol()
+        self.outlets("pause", "duty-room", "--as", "li")
+        self.assertEqual(self.show()["condition"], "paused")
+        self.assertIn("needs a running Patrol", self.outlets("test", "duty-room", "--as", "li", code=5))
+
+    def test_a_receiver_that_is_gone_is_left_alone(self):
+        self.receiver.answer = lambda event, headers: 410
+        self.alarm("m1", resolve=True)
+        self.assertTrue(until(lambda: self.show()["condition"] == "paused"))
+        asked = len(self.receiver.requests)
+        self.restart()
+        self.alarm("m2", resolve=True)
+        self.wait_for_events(6)
+        self.assertEqual(self.show()["condition"], "paused")
+        self.assertEqual(len(self.receiver.requests), asked)
+        self.receiver.answer = lambda event, headers: 204
+        self.outlets("resume", "duty-room", "--as", "li")
+        self.assertTrue(until(lambda: len({event["id"] for event in self.receiver.events}) == 6))
+
+    def test_a_consumer_keeps_its_place_on_the_server(self):
+        with open(self.store + ".token") as file:
+            token = file.read().split("\n")[1]
+
+        def commit(position, token=token):
+            request = urllib.request.Request(
+                f"http://127.0.0.1:{self.http}/api/v1/cursors/mine/commit", method="POST", headers={"authorization": f"Bearer {token}"},
+                data=json.dumps({"as": "mine", "position": position}).encode())
+            try:
+                with urllib.request.urlopen(request, timeout=10) as answer:
+                    return answer.status
+            except urllib.error.HTTPError as error:
+                return error.code
+        self.assertEqual(self.get("/api/v1/events?cursor=mine")[0], 404)
+        self.alarm("m1", "m2", resolve=True)
+        events = self.wait_for_events(6)
+        self.assertEqual(commit("0"), 200)
+        self.assertEqual(self.events("cursor=mine")["items"], events)
+        self.assertEqual(commit(events[3]["id"]), 200)
+        self.assertEqual(self.events("cursor=mine")["items"], events[4:])
+        self.kill_patrol()
+        self.run_patrol()
+        with open(self.store + ".token") as file:
+            token = file.read().split("\n")[1]
+        self.assertEqual(self.events("cursor=mine")["items"], events[4:])
+        self.assertEqual(commit("ffffffff-3", token), 409)
+        self.assertEqual(commit("here", token), 400)
+        self.assertEqual(commit("0", "wrong"), 401)
 
 
 class OverMQTT(Outlets):
@@ -447,7 +557,7 @@ class Documents(Outlets):
                 check(schema).validate(value)
                 if value.get("type") in real:
                     self.assertEqual(set(value), set(real[value["type"]]))
-                    optional = {"site", "resolved_at", "unit"}
+                    optional = {"site", "resolved_at", "unit", "why", "text", "source", "from", "lat", "lon"}
                     self.assertLessEqual(set(value["data"]) ^ set(real[value["type"]]["data"]), optional)
 
     def test_openapi_is_valid(self):

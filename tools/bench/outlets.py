@@ -5,6 +5,7 @@ the drains are written into a store at rest."""
 import asyncio
 import json
 import re
+import resource
 import socket
 import sqlite3
 import subprocess
@@ -270,7 +271,8 @@ def crowd(bench, readers, seconds):
             patrol.wait_ready()
             time.sleep(1)
             before = patrol.memory_megabytes()[0]
-            came = {}
+            hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+            resource.setrlimit(resource.RLIMIT_NOFILE, (min(hard, 65536) if hard > 0 else 65536, hard))
 
             async def follow():
                 host, port = patrol.http.split(":")

@@ -8,6 +8,15 @@ public struct PullOutlet: Sendable {
 
     public let stream: EventStream
 
+    /// The name under which a consumer's place stands among the outlets' rows.
+    public static func cursorName(_ name: String) -> String { "pull:\(name)" }
+
+    /// The place that a consumer has committed; nil where it never has.
+    public func cursor(_ name: String) async throws(StoreError) -> StreamPosition? {
+        let rows = try await stream.read { reader throws(StoreError) in try reader.outlets() }
+        return rows.first { $0.name == PullOutlet.cursorName(name) }.map { stream.epochs.position($0.delivered) }
+    }
+
     public init(stream: EventStream) { self.stream = stream }
 
     /// - Parameters:

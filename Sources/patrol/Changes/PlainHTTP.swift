@@ -13,15 +13,26 @@ enum PlainHTTP {
 
     /// - Parameter url: `http://host:port`.
     static func post(_ path: String, to url: String, token: String, json: String) throws(Failure) -> (status: Int, body: String) {
+        try ask("POST", path, of: url, "Authorization: Bearer \(token)\r\nContent-Type: application/json\r\n", json)
+    }
+
+    static func get(_ path: String, from url: String) throws(Failure) -> (status: Int, body: String) {
+        try ask("GET", path, of: url, "", "")
+    }
+
+    /// - Parameter headers: each with its line's end.
+    private static func ask(
+        _ method: String, _ path: String, of url: String, _ headers: String, _ text: String
+    ) throws(Failure) -> (status: Int, body: String) {
         guard let parts = URLComponents(string: url), let host = parts.host, let port = parts.port else {
             throw .unreachable("'\(url)' is no address")
         }
         let descriptor = try connect(host.trimmingCharacters(in: CharacterSet(charactersIn: "[]")), port)
         defer { close(descriptor) }
-        let body = Array(json.utf8)
+        let body = Array(text.utf8)
         let head = """
-            POST \(path) HTTP/1.1\r\nHost: \(host):\(port)\r\nAuthorization: Bearer \(token)\r\n\
-            Content-Type: application/json\r\nContent-Length: \(body.count)\r\nConnection: close\r\n\r\n
+            \(method) \(path) HTTP/1.1\r\nHost: \(host):\(port)\r\n\(headers)Content-Length: \(body.count)\r\n\
+            Connection: close\r\n\r\n
             """
         try send(Array(head.utf8) + body, descriptor)
         return try answer(descriptor)
