@@ -20,8 +20,14 @@ public struct Heartbeat: BitwiseCopyable, Sendable {
         isRecording = reading.bit(1) == true
         isSOS = reading.bit(2) == true
         storageFree = reading.value(BodycamValue.storageFree).map { Int64($0.rounded()) } ?? -1
-        // FNV-1a, 64 bit; never 0.
-        self.boot = reading.bootBytes == 0 ? 0 : boot.reduce(0xCBF2_9CE4_8422_2325) { ($0 ^ UInt64($1)) &* 0x100_0000_01B3 } | 1
+        // FNV-1a, 64 bit; never 0. By the text alone: a reading read back from the store has its texts beside it.
+        var hash: UInt64 = 0xCBF2_9CE4_8422_2325
+        var isSent = false
+        for byte in boot {
+            hash = (hash ^ UInt64(byte)) &* 0x100_0000_01B3
+            isSent = true
+        }
+        self.boot = isSent ? hash | 1 : 0
     }
 }
 

@@ -137,10 +137,11 @@ public enum RuleFile {
         let task = reader.mapping(members["task"], "a task", known: RuleLanguage.task.names)
         if members["task"] != nil && task["kind"] == nil { reader.problem("a task needs the key 'kind'", at: members["task"]) }
         let texts = texts(members["text"], reader)
-        guard let kind, let severity, let condition else { return nil }
+        guard let kind, let severity else { return nil }
+        // A condition that is wrong is told already; the rest is looked at all the same, so that all is told at once.
         var rule = RuleDefinition(
-            id: id, titleEnglish: english, titleChinese: chinese, kind: kind, condition: condition.condition,
-            holdMilliseconds: condition.holdMilliseconds, severity: severity, taskKind: reader.text(task["kind"], "kind"))
+            id: id, titleEnglish: english, titleChinese: chinese, kind: kind, condition: condition?.condition ?? .all([]),
+            holdMilliseconds: condition?.holdMilliseconds ?? 0, severity: severity, taskKind: reader.text(task["kind"], "kind"))
         (rule.textEnglish, rule.textChinese) = texts
         if let node = members["when"] {
             rule.when = WhenReader.when(node, reader, world ?? World(zone: .utc)) ?? .always
@@ -154,7 +155,7 @@ public enum RuleFile {
             if kind != .noise { reader.problem("flags are of noise readings", at: members["flagged"]) }
         }
         lifecycle(members, &rule, reader)
-        return reader.problems.count == before ? rule : nil
+        return condition != nil && reader.problems.count == before ? rule : nil
     }
 
     private static func id(_ node: Node?, _ reader: YAMLReader, _ places: inout [String: Place]) -> String {

@@ -40,10 +40,9 @@ struct WhereReader {
         for name in RuleLanguage.near.names where members[name] == nil {
             reader.problem("near needs the key '\(name)'", at: node)
         }
-        guard let kindNode = members["kind"], let kind = reader.text(kindNode, "kind"), let within = members["within"],
-            let metres = reader.metres(within, "within")
-        else { return nil }
-        if let world { checkKind(kind, kindNode, world) }
+        let kind = members["kind"].flatMap { reader.text($0, "kind") }
+        if let world, let kind, let node = members["kind"] { checkKind(kind, node, world) }
+        guard let kind, let within = members["within"], let metres = reader.metres(within, "within") else { return nil }
         return Scope.Near(siteKind: kind, metres: metres)
     }
 

@@ -56,7 +56,7 @@ private func action(_ verb: String, _ fields: [String: ActionValue] = [:], on id
         let events = try rig.lines("SELECT payload FROM outbox WHERE topic LIKE '%/tasks/%' ORDER BY seq")
         #expect(events.count == 10)
         #expect(events.last?.contains("\"type\":\"patrol.task.closed\"") == true)
-        #expect(try rig.lines("SELECT count(DISTINCT json_extract(payload, '$.id')) FROM outbox") == ["12"])
+        #expect(try rig.lines("SELECT count(*) FROM outbox") == ["12"])
     }
 
     @Test func whatIsImpossibleIsRefusedWithWhatIsPossible() throws {

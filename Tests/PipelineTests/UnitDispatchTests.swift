@@ -14,7 +14,8 @@ private let lat = 30.2741, lon = 120.0151
     private func rig() throws -> Rig {
         let rig = try Rig(deviceCount: 1_003)
         rig.options.world.units = (0..<3).map { ResponseUnit(id: "u\($0)", kind: "foot", device: "d\(1000 + $0)") }
-        try rig.run([])
+        // A first reading, with which the devices are registered.
+        try rig.run([Script(ts: start - 10_000, level: 50)])
         try rig.execute("UPDATE device SET lat = \(lat), lon = \(lon), area = '330110012' WHERE number < 2")
         return rig
     }

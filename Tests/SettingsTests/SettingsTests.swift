@@ -141,7 +141,7 @@ struct SettingsTests {
         "PATROL_RETENTION_RAW": "off", "PATROL_RETENTION_EVENTS": "7d", "PATROL_ENGINE_CLOCK": "readings",
         "PATROL_ROLLUPS_MIN_COVERAGE": "0.5", "PATROL_ROLLUPS_DAY_STARTS": "07:30", "PATROL_ROLLUPS_NIGHT_STARTS": "23:00",
         "PATROL_ROLLUPS_LDEN_DAY_STARTS": "06:00", "PATROL_ROLLUPS_LDEN_EVENING_STARTS": "18:00",
-        "PATROL_ROLLUPS_LDEN_NIGHT_STARTS": "24:00",
+        "PATROL_ROLLUPS_LDEN_NIGHT_STARTS": "24:00", "PATROL_DISPATCH": "dispatch.yaml",
     ]
 
     @Test func everyKeyCanBeSetByTheEnvironment() throws {
@@ -149,6 +149,7 @@ struct SettingsTests {
         try folder.write("devices.csv", "id,kind\nm1,noise\n")
         try folder.write("empty", "")
         try folder.write("secret", "s3cret\n")
+        try folder.write("dispatch.yaml", "mode: manual\n")
         try folder.writeWorld()
         for name in ["one", "two"] {
             try folder.write(
@@ -166,7 +167,7 @@ struct SettingsTests {
         let file = folder.url.path + "/empty"
         #expect(settings.broker.ca == file && settings.broker.certificate == file && settings.broker.key == file)
         #expect(settings.storePath == folder.url.path + "/b.db" && settings.walCapBytes == 8 << 20)
-        #expect(settings.rejectRows == 5000)
+        #expect(settings.rejectRows == 5000 && settings.dispatch.mode.rawValue == "manual")
         #expect(settings.listenHost == "::1" && settings.listenPort == 9)
         #expect(settings.qos0WhenFull == .drop && settings.futureAllowanceMilliseconds == 5000)
         let week: Int64? = 604_800_000

@@ -42,7 +42,10 @@ struct TimeOracleTests {
         let zone = try #require(LocalZone(identifier: "Asia/Shanghai"))
         var expected: [Int: [[Int64]]] = [:]
         for line in try Oracle.answer("times.py", ["recurrences", "17", "600", folder.url.path]) {
-            expected[try #require(Int(line[0])), default: []].append(line.dropFirst().compactMap { Int64($0) })
+            let period = line.dropFirst().compactMap { Int64($0) }
+            // No reading is later than this, so no calendar is read beyond it.
+            if period[0] >= Timestamp.lastAccepted.milliseconds { continue }
+            expected[try #require(Int(line[0])), default: []].append(period)
         }
         #expect(expected.count > 400)
         for number in 0..<600 {
@@ -50,6 +53,7 @@ struct TimeOracleTests {
             let file = ICalendarFile.load(path: path, id: "\(number)", zone: zone)
             #expect(file.problems.isEmpty, "\(file.problems)")
             let periods = (file.value?.periods ?? []).map { [$0.from.milliseconds, $0.until.milliseconds] }
+                .filter { $0[0] < Timestamp.lastAccepted.milliseconds }
             if periods != expected[number, default: []] {
                 let text = (try? String(contentsOfFile: path, encoding: .utf8)) ?? ""
                 Issue.record("\(text)\n\(periods.prefix(5))\nexpected \(expected[number, default: []].prefix(5))")
