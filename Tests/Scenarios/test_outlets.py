@@ -120,9 +120,10 @@ outlets:
 
     def test_every_outlet_gives_the_same_events(self):
         heard = self.path("heard.txt")
+        listen = ["mosquitto_sub", "-p", str(self.port), "-c", "-i", "listener", "-q", "1", "-t", "patrol/v1/out/#"]
+        subprocess.run(listen + ["-E"], check=True)  # subscribed before anything happens
         with open(heard, "w") as out:
-            listener = subprocess.Popen(
-                ["mosquitto_sub", "-p", str(self.port), "-q", "1", "-t", "patrol/v1/out/#"], stdout=out)
+            listener = subprocess.Popen(listen, stdout=out)
         self.addCleanup(listener.wait)
         self.addCleanup(listener.terminate)
         stream = socket.create_connection(("127.0.0.1", self.http), 10)
