@@ -80,6 +80,7 @@ private func readBack(_ consumer: inout RingConsumer<Slot>, devices: inout UInt3
             guard isClean(bytes.prefix(Int(device.gatewayBytes) + Int(device.idBytes))) else { fail("id") }
             devices += 1
         case .dropped: counts.2 += unsafe Int(slot.load(as: Dropped.self).count)
+        case .clockStep: fail("a step of the clock: the decoder knows no clock")
         }
         next += 1 + tail
     }
