@@ -43,7 +43,8 @@ static void handle_subscribe(struct connection *c, const struct packet *p) {
     memcpy(answer + 2, p->body, 2);
     memset(answer + 4, qos, (size_t)filters);
     send_all(c->fd, answer, 4 + (size_t)filters);
-    begin(c);
+    /* The publishing connection subscribes too, to what it has retained: only who asks for readings gets them. */
+    if (memmem(p->body, p->body_bytes, "/in/", 4)) begin(c);
 }
 
 static void handle(struct connection *c, const struct packet *p) {
