@@ -200,6 +200,8 @@ public struct TaskEvent: Sendable, Equatable {
     /// Where it was done from.
     public var lat: Double?, lon: Double?
     public var feedback: Feedback?
+    /// What another system has said of it.
+    public var external: ExternalReport?
     /// What asked for the task, where that is new.
     public var source: TaskSource?
     /// The unit's choice, with who else was considered.

@@ -59,6 +59,14 @@ extension CloudEvents {
             if let picture = source.picture { object.add("picture", picture) }
             data.add("source", raw: object.text)
         }
+        if let report = event.external {
+            var object = JSONObject()
+            object.add("system", report.system)
+            for (name, value) in [
+                ("number", report.number), ("stage", report.stage?.rawValue), ("status", report.status), ("conflict", report.conflict),
+            ] { if let value { object.add(name, value) } }
+            data.add("external", raw: object.text)
+        }
         if let feedback = event.feedback { data.add("feedback", raw: json(feedback)) }
         return OutboxRow(
             topic: "\(options.topicRoot)/out/tasks/\(level(task.area))",

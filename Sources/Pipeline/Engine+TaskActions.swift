@@ -57,7 +57,7 @@ extension Engine {
     }
 
     /// The one task whose id begins so, brought back to the dispatcher where it was forgotten.
-    private func taskAtHand(_ prefix: String) throws(StoreError) -> Result<String, ActionRefusal> {
+    func taskAtHand(_ prefix: String) throws(StoreError) -> Result<String, ActionRefusal> {
         if dispatcher[prefix] != nil { return .success(prefix) }
         let id: String
         switch try find(prefix, in: "task") {

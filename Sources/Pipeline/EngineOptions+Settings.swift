@@ -15,5 +15,6 @@ extension EngineOptions {
         rollups = RollupOptions(settings)
         eventRetentionMilliseconds = settings.eventRetentionMilliseconds
         dispatch = settings.dispatch
+        adapters = settings.outlets.adapters
     }
 }

@@ -1,3 +1,4 @@
+public import Delivery
 public import Dispatching
 public import Rules
 public import Telemetry
@@ -29,6 +30,8 @@ public struct EngineOptions: Sendable {
     /// Areas, sites, fences, calendars, permits and limits, as rules see them.
     public var world = World(zone: LocalZone(identifier: "Asia/Shanghai") ?? .utc)
     public var dispatch = DispatchSettings()
+    /// How the words of other task systems are understood, by their names.
+    public var adapters: [String: any TaskAdapter] = [:]
     /// A change of a store that no Patrol runs on: no reading is judged, and rules are left as the store has them.
     public var isAtRest = false
     /// Whether alerts and tasks go to the outbox: a replay into a store at rest publishes nothing.

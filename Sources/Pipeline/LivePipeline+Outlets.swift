@@ -1,20 +1,22 @@
 import Delivery
 import Settings
 import Store
+import Telemetry
 
 extension OutletSettings {
     /// The outlets that the settings name, behind the one to the broker.
     /// - Parameters:
     ///   - rows: how far each was at the last commit.
     ///   - open: the alerts that are open.
+    ///   - hears: takes what other task systems answer, and answers when it is committed.
     func outlets(
         stream: EventStream, first: any Outlet, rows: [OutletRow], open: [RetainedRow],
-        record: @escaping @Sendable (OutletChange) -> Void
+        hears: @escaping @Sendable (Action) async -> ActionAnswer, record: @escaping @Sendable (OutletChange) -> Void
     ) -> Outlets {
         func row(_ name: String) -> OutletRow? { rows.first { $0.name == name } }
-        let webhooks: [any Outlet] = webhooks.map { webhook in
+        let webhooks: [any Outlet] = (webhooks + systems).map { webhook in
             let options = webhook.options
-            return WebhookOutlet(options: options, stream: stream, row: row(options.outletName), record: record)
+            return WebhookOutlet(options: options, stream: stream, row: row(options.outletName), hears: hears, record: record)
         }
         let alertmanagers: [any Outlet] = alertmanagers.map { alertmanager in
             let options = alertmanager.options
@@ -24,6 +26,13 @@ extension OutletSettings {
         return Outlets(
             stream: stream, sse: SSEOutlet(stream: stream, readerLimit: streamReaders),
             driven: [first] + webhooks + alertmanagers)
+    }
+
+    /// How the words of other task systems are understood, by their names.
+    var adapters: [String: any TaskAdapter] {
+        Dictionary(
+            systems.compactMap { system in system.adapter.flatMap(TaskAdapters.adapter(named:)).map { (system.name, $0) } },
+            uniquingKeysWith: { first, _ in first })
     }
 }
 
@@ -52,6 +61,7 @@ extension OutletSettings.Webhook {
         options.policy.maxInFlight = maxInFlight
         options.policy.giveUpMilliseconds = retryForMilliseconds
         options.policy.filter = choice.filter
+        options.adapter = adapter.flatMap(TaskAdapters.adapter(named:))
         return options
     }
 }

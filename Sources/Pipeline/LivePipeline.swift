@@ -59,7 +59,7 @@ public final class LivePipeline: Service {
         outlet = try MQTTOutlet(
             connection: connection, topicRoot: settings.topicRoot, stream: stream,
             row: rows.first { $0.name == MQTTOutlet.name }, record: { inbox.ask($0) })
-        outlets = settings.outlets.outlets(stream: stream, first: outlet, rows: rows, open: try stream.open()) { inbox.ask($0) }
+        outlets = settings.outlets.outlets(stream: stream, first: outlet, rows: rows, open: try stream.open(), hears: { await inbox.submit($0) }) { inbox.ask($0) }
 
         unsafe processor = try Processor(
             store: store, options: Processor.Options(engine: EngineOptions(settings)), consumer: ring.makeConsumer(), signals: signals,

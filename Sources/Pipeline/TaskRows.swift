@@ -4,11 +4,12 @@ import Telemetry
 
 /// Tasks, their events, sources and feedback as rows.
 final class TaskRows {
-    private let store: StoreWriter
+    let store: StoreWriter
     private let task: RowTable
     private let event: RowTable
     private let source: RowTable
     private let feedback: RowTable
+    let external: RowTable
 
     init(_ store: StoreWriter) throws(StoreError) {
         self.store = store
@@ -23,6 +24,8 @@ final class TaskRows {
                 "task_id", "number", "at", "who", "verdict", "text", "instrument", "laeq", "period_s", "background", "corrected",
                 "limit_db", "measures", "photographs",
             ])
+        external = try RowTable(
+            store, "task_external", ["task_id", "system", "number", "stage", "status", "conflict", "at"], isReplacing: true)
     }
 
     static let columns = [

@@ -34,6 +34,8 @@ public struct OutletSettings: Sendable {
         public var retryForMilliseconds: Int64 = 3 * 86_400_000
         public var maxInFlight = 8
         public var beginsWithOldest = false
+        /// Of another task system: how it is spoken to.
+        public var adapter: String?
     }
 
     /// A Prometheus Alertmanager; its url is without `/api/v2/alerts`.
@@ -46,6 +48,10 @@ public struct OutletSettings: Sendable {
     }
 
     public var webhooks: [Webhook] = []
+    /// Other task systems: webhooks with an adapter, whose answers come back.
+    public var systems: [Webhook] = []
+    /// Names of the adapters that there are.
+    public static let adapters = ["cloudevents", "ticket"]
     public var alertmanagers: [Alertmanager] = []
     /// Streams (`/api/v1/stream`) open at a time.
     public var streamReaders = 4096

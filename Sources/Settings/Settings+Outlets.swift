@@ -18,9 +18,11 @@ struct OutletSettingsReader {
     func outlets(_ node: Node?) -> OutletSettings {
         var settings = OutletSettings()
         guard let node else { return settings }
-        let members = reader.mapping(node, "outlets", known: ["webhooks", "alertmanager", "stream"])
+        let members = reader.mapping(node, "outlets", known: ["webhooks", "systems", "alertmanager", "stream"])
         settings.webhooks = list(members["webhooks"], "outlets.webhooks") { webhook($0, $1) }
         unique(settings.webhooks.map(\.name), members["webhooks"], "outlets.webhooks")
+        settings.systems = list(members["systems"], "outlets.systems") { webhook($0, $1, isSystem: true) }
+        unique(settings.systems.map(\.name), members["systems"], "outlets.systems")
         settings.alertmanagers = list(members["alertmanager"], "outlets.alertmanager") { alertmanager($0, $1) }
         unique(settings.alertmanagers.map(\.name), members["alertmanager"], "outlets.alertmanager")
         let stream = reader.mapping(members["stream"], "outlets.stream", known: ["readers"])
@@ -50,8 +52,8 @@ struct OutletSettingsReader {
     private static let receiverKeys = ["name", "url", "token_file", "token_env", "timeout", "private_addresses", "ca"]
     private static let choiceKeys = ["types", "areas", "severities", "rules"]
 
-    private func webhook(_ node: Node, _ what: String) -> OutletSettings.Webhook? {
-        let own = ["secret_files", "secret_env", "retry_for", "max_in_flight", "begin"]
+    private func webhook(_ node: Node, _ what: String, isSystem: Bool = false) -> OutletSettings.Webhook? {
+        let own = ["secret_files", "secret_env", "retry_for", "max_in_flight", "begin"] + (isSystem ? ["adapter"] : [])
         let members = reader.mapping(node, what, known: Self.receiverKeys + Self.choiceKeys + own)
         var webhook = OutletSettings.Webhook()
         webhook.name = name(members["name"], node, what)
@@ -66,6 +68,11 @@ struct OutletSettingsReader {
         webhook.retryForMilliseconds =
             duration(members["retry_for"], "\(what).retry_for", 0...30 * 86_400_000) ?? webhook.retryForMilliseconds
         webhook.maxInFlight = whole(members["max_in_flight"], "\(what).max_in_flight", 1...256) ?? webhook.maxInFlight
+        if isSystem {
+            webhook.adapter = reader.choice(members["adapter"], "\(what).adapter", OutletSettings.adapters) ?? OutletSettings.adapters[0]
+            // Alerts reach it as tasks, unless it asks for them.
+            if webhook.choice.types.isEmpty { webhook.choice.types = ["patrol.task.*"] }
+        }
         webhook.beginsWithOldest = reader.choice(members["begin"], "\(what).begin", ["now", "oldest"]) == "oldest"
         return webhook
     }

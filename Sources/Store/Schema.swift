@@ -31,6 +31,7 @@ enum Schema {
         migrator.registerMigration("units") { db in try db.execute(sql: unitTables) }
         migrator.registerMigration("ends of alerts") { try $0.execute(sql: ruleEndTable) }
         registerTracks(&migrator)
+        migrator.registerMigration("tasks of other systems") { try $0.execute(sql: externalTable) }
         return migrator
     }
 

@@ -33,7 +33,7 @@ private func action(_ verb: String, _ fields: [String: ActionValue] = [:], on id
     }
 
     @Test func theCatalogueHasEveryVerbOfTheStateMachine() {
-        let named = ActionCatalogue.all.filter { $0.collection == "tasks" && !$0.makesNew }.map(\.verb)
+        let named = ActionCatalogue.all.filter { $0.collection == "tasks" && !$0.makesNew && $0.name != "task.external" }.map(\.verb)
         #expect(Set(named) == Set(TaskVerb.allCases.map(\.rawValue)) && named.count == TaskVerb.allCases.count)
     }
 
@@ -151,7 +151,7 @@ private func action(_ verb: String, _ fields: [String: ActionValue] = [:], on id
     private func session(seed: UInt64) -> [(readings: [Script], actions: [Action])] {
         var dice = DeterminismTests.Dice(state: seed)
         var second: Int64 = 0
-        let verbs = ["accept", "assign", "ack", "set-out", "arrive", "dispose", "feedback", "verify", "close", "return", "suspend", "resume", "cancel", "reopen", "transfer", "comment"]
+        let verbs = ["accept", "assign", "ack", "set-out", "arrive", "dispose", "feedback", "verify", "close", "return", "suspend", "resume", "cancel", "reopen", "transfer", "comment", "external"]
         var subjects = ["t"]
         return (0..<25).map { index in
             second += [5, 20, 90, 400][dice.roll(4)]
@@ -177,6 +177,9 @@ private func action(_ verb: String, _ fields: [String: ActionValue] = [:], on id
                 case "return", "cancel", "reopen": fields = ["why": .text("because")]
                 case "transfer": fields = ["why": .text("theirs"), "to": .text("市场监管")]
                 case "comment": fields = ["text": .text("x")]
+                case "external":
+                    fields = measured
+                    fields["stage"] = .text(TaskStage.allCases[dice.roll(TaskStage.allCases.count)].rawValue)
                 default: break
                 }
                 return action(verb, fields, on: subjects[dice.roll(subjects.count)], as: ["王敏", "李强"][dice.roll(2)])

@@ -188,6 +188,7 @@ final class Rig {
             + lines("SELECT * FROM task_event ORDER BY seq")
             + lines("SELECT * FROM task_source ORDER BY task_id, kind, ref")
             + lines("SELECT * FROM task_feedback ORDER BY task_id, number")
+            + lines("SELECT * FROM task_external ORDER BY task_id, system")
             + lines("SELECT * FROM server_clock")
             + lines("SELECT * FROM unit ORDER BY id")
             + lines("SELECT * FROM task_choice ORDER BY task_id, number")

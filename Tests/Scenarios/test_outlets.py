@@ -26,7 +26,7 @@ class Receiver:
     """A receiver of webhooks on loopback; `answer(event, headers)` gives a status, or (status, headers)."""
 
     def __init__(self, answer=lambda event, headers: 204):
-        self.requests, self.answer = [], answer
+        self.requests, self.answer, self.body = [], answer, None
         outer = self
 
         class Handler(http.server.BaseHTTPRequestHandler):
@@ -40,8 +40,10 @@ class Receiver:
                 self.send_response(code)
                 for name, value in headers.items():
                     self.send_header(name, value)
-                self.send_header("content-length", "0")
+                said = json.dumps(outer.body(json.loads(body))).encode() if outer.body else b""
+                self.send_header("content-length", str(len(said)))
                 self.end_headers()
+                self.wfile.write(said)
 
             def log_message(self, *arguments):
                 pass
@@ -308,6 +310,66 @@ outlets:
         self.assertEqual(commit("ffffffff-3", token), 409)
         self.assertEqual(commit("here", token), 400)
         self.assertEqual(commit("0", "wrong"), 401)
+
+
+class AnotherTaskSystem(Outlets):
+    """A platform with tickets of its own: number and status come back, and the loop is closed on both sides."""
+
+    def setUp(self):
+        self.tickets, self.answers = {}, {}
+        self.receiver = Receiver()
+        self.receiver.body = self.answer_ticket
+        self.addCleanup(self.receiver.close)
+        super().setUp()
+
+    def more_settings(self):
+        return f"""
+outlets:
+  systems:
+    - {{ name: city, adapter: ticket, url: "http://127.0.0.1:{self.receiver.port}/", private_addresses: allow }}
+"""
+
+    def answer_ticket(self, change):
+        self.tickets.setdefault(change["reference"], []).append(change)
+        return {"ticket": "T-" + change["reference"][1:6], "status": self.answers.get(change["status"], change["status"]), "agent": "Chen"}
+
+    def tasks(self, *arguments, code=0):
+        result = patrol("tasks", *arguments, "--store", self.store, timeout=40)
+        self.assertEqual(result.returncode, code, result.stdout + result.stderr)
+        return result.stdout + result.stderr
+
+    def external(self):
+        return query(self.store, "SELECT number, stage, status, conflict FROM task_external")
+
+    def test_the_loop_is_closed_on_both_sides(self):
+        self.answers = {"new": "on_site"}
+        self.alarm("m1", resolve=True)
+        self.assertTrue(until(lambda: query(self.store, "SELECT stage, unit FROM task") == [("on_scene", "city")]), self.said())
+        (task,) = self.tickets
+        # It closes without a word of what was found: nothing is closed, and both sides know why.
+        number = "T-" + task[1:6]
+        self.assertIn("feedback needs 'verdict'", self.tasks("external", number, "--stage", "closed", "--as", "city"))
+        self.assertTrue(until(lambda: any("feedback needs" in change.get("note", "") for change in self.tickets[task])), self.tickets)
+        self.assertEqual(query(self.store, "SELECT stage FROM task"), [("disposed",)])
+        self.assertIn("feedback needs", self.tasks("show", task))
+        # Patrol is killed; an officer says what he found; the other side's 'closed' is then followed.
+        self.kill_patrol()
+        self.run_patrol()
+        self.tasks("feedback", task, "--verdict", "gone", "--text", "quiet on arrival", "--as", "li", "--role", "officer")
+        self.tasks("external", number, "--stage", "closed", "--as", "city")
+        self.assertEqual(query(self.store, "SELECT stage FROM task"), [("closed",)])
+        self.assertTrue(until(lambda: self.tickets[task][-1]["status"] == "closed"))
+        self.assertTrue(until(lambda: self.external() == [(number, "closed", "closed", None)]), self.external())
+        what = [row[0] for row in query(self.store, "SELECT what FROM task_event ORDER BY seq")]
+        self.assertEqual([name for name in what if "_" not in name or name.startswith("external_")],
+                         ["reported", "assigned", "external", "disposed", "external_conflict", "external", "feedback", "closed", "external"])
+        self.assertIn(number, self.tasks("show", task, "--lang", "zh"))
+
+    def test_an_answer_that_cannot_be_used_is_said(self):
+        self.answers = {"new": "eaten"}
+        self.alarm("m1", resolve=True)
+        show = lambda: patrol("outlets", "show", "system:city", "--format", "json", "--store", self.store, timeout=40).stdout
+        self.assertTrue(until(lambda: "'eaten' is no stage" in show()), show())
 
 
 class OverMQTT(Outlets):

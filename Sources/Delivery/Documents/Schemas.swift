@@ -112,6 +112,14 @@ public enum Schemas {
             "suspended_until": milliseconds,
             "merged_into": ["type": "string"],
             "source": ["type": "object", "required": ["kind", "ref"], "description": "What a lead brought."],
+            "external": [
+                "type": "object", "required": ["system"],
+                "description": "What another system has said of the task: its number and stage, and why Patrol did not follow.",
+                "properties": [
+                    "system": ["type": "string"], "number": ["type": "string"], "stage": ["type": "string"], "status": ["type": "string"],
+                    "conflict": ["type": "string"],
+                ],
+            ],
             "feedback": ["type": "object", "description": "What was found: verdict, instrument, laeq, limit, measures, photographs."],
         ])
 

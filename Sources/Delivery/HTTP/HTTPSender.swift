@@ -39,9 +39,11 @@ final class HTTPSender: Sendable {
     struct Answer: Sendable {
         var code: Int
         var retryAfter: String?
-        /// The beginning of the body, for people.
-        var text: String
+        /// The beginning of the body, ``answerBytes`` at most.
+        var body: [UInt8] = []
 
+        /// The body for people.
+        var text: String { HTTPSender.excerpt(body) }
         var words: String { "HTTP \(code)" + (text.isEmpty ? "" : ": \(text)") }
     }
 
@@ -98,15 +100,13 @@ final class HTTPSender: Sendable {
     private func exchange(_ client: HTTPClient, _ request: HTTPClientRequest) async throws -> Answer {
         let response = try await client.execute(request, timeout: .nanoseconds(Int64(receiver.timeout / .nanoseconds(1))))
         var answer = Answer(
-            code: Int(response.status.code), retryAfter: response.headers.first(name: "retry-after"), text: "")
+            code: Int(response.status.code), retryAfter: response.headers.first(name: "retry-after"))
         // A short body is read, so that the connection can be used again; whatever becomes of it, the head has spoken.
         do {
-            var bytes: [UInt8] = []
             for try await part in response.body {
-                bytes.append(contentsOf: part.readableBytesView.prefix(HTTPSender.answerBytes - bytes.count))
-                if bytes.count >= HTTPSender.answerBytes { break }
+                answer.body.append(contentsOf: part.readableBytesView.prefix(HTTPSender.answerBytes - answer.body.count))
+                if answer.body.count >= HTTPSender.answerBytes { break }
             }
-            answer.text = HTTPSender.excerpt(bytes)
         } catch {}
         return answer
     }

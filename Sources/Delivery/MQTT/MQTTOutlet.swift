@@ -20,9 +20,7 @@ public final class MQTTOutlet: Outlet {
         var sequences: [Int32: Int64] = [:]
         /// Acknowledgements that came before `publish` returned.
         var early: Set<Int32> = []
-        var sent: Int64 = 0, failures: Int64 = 0
-        var lastAnswer: String?
-        var lastAnswerAt: Int64?
+        var tally = OutletTally()
     }
 
     private let state: Mutex<State>
@@ -66,13 +64,13 @@ public final class MQTTOutlet: Outlet {
         case .connected:
             state.withLock { state in
                 state.mqtt.connected(true)
-                state.note("connected")
+                state.tally.note("connected")
             }
         case .disconnected:
             state.withLock { state in
                 state.mqtt.connected(false)
-                state.failures += 1
-                state.note("the connection to the broker is gone")
+                state.tally.failures += 1
+                state.tally.note("the connection to the broker is gone")
             }
         case .retained(let topics): state.withLock { $0.mqtt.brokerRetains(topics?.mapValues(MQTTOutlet.hash)) }
         case .acknowledged(let id):
@@ -103,7 +101,7 @@ public final class MQTTOutlet: Outlet {
                 case .wait: await bell.wait(atMost: .seconds(1))
                 }
             } catch {
-                state.withLock { $0.note("\(error)") }
+                state.withLock { $0.tally.note("\(error)") }
                 await bell.wait(atMost: .seconds(1))
             }
         }
@@ -136,7 +134,7 @@ public final class MQTTOutlet: Outlet {
         record(
             .dead(
                 DeadLetter(
-                    outlet: name, sequence: event.sequence, event: event.id, at: Int64(Date().timeIntervalSince1970 * 1000),
+                    outlet: name, sequence: event.sequence, event: event.id, at: OutletTally.wall,
                     attempts: 1, reason: "the MQTT library refuses topic or payload",
                     payload: String(decoding: event.json, as: UTF8.self))))
         expect(nil, event: event.sequence)
@@ -209,18 +207,9 @@ public final class MQTTOutlet: Outlet {
     public var report: OutletReport {
         let last = stream.last
         return state.withLock { state in
-            let progress = state.mqtt.progress
-            let lag = max(0, last - progress.delivered)
-            var report = OutletReport(
-                name: name, condition: state.mqtt.paused != nil ? .paused : state.mqtt.isConnected ? .running : .disconnected,
-                delivered: progress.delivered, lagEvents: lag,
-                lagSeconds: OutletLag.seconds(events: lag, oldestAt: progress.oldestAt), inFlight: progress.open)
-            report.reason = state.mqtt.paused
-            report.sent = state.sent
-            report.failures = state.failures
-            report.lastAnswer = state.lastAnswer
-            report.lastAnswerAt = state.lastAnswerAt
-            return report
+            state.tally.report(
+                name, state.mqtt.progress, last: last, paused: state.mqtt.paused,
+                otherwise: state.mqtt.isConnected ? .running : .disconnected, inFlight: state.mqtt.progress.open)
         }
     }
 
@@ -255,13 +244,8 @@ extension MQTTOutlet.State {
 
     fileprivate mutating func acknowledged(_ sequence: Int64) -> Int64? {
         if sequence == Self.noEvent { return nil }
-        sent += 1
-        note("acknowledged")
+        tally.sent += 1
+        tally.note("acknowledged")
         return mqtt.acknowledged(sequence)
-    }
-
-    fileprivate mutating func note(_ answer: String) {
-        lastAnswer = answer
-        lastAnswerAt = Int64(Date().timeIntervalSince1970 * 1000)
     }
 }

@@ -1,6 +1,7 @@
 import Foundation
 public import Store
 import Synchronization
+public import Telemetry
 
 /// One receiver of webhooks.
 public struct WebhookOptions: Sendable {
@@ -12,6 +13,8 @@ public struct WebhookOptions: Sendable {
     public var policy = WebhookState.Policy()
     /// A receiver that is new begins with what comes from now on, or with the oldest event kept.
     public var beginsWithOldest = false
+    /// Of another task system: how it is spoken to. Its answers are told to ``hears``.
+    public var adapter: (any TaskAdapter)?
 
     public init(name: String, receiver: HTTPReceiver) {
         self.name = name
@@ -19,19 +22,20 @@ public struct WebhookOptions: Sendable {
     }
 
     /// The outlet's name in commands, metrics and the store.
-    public var outletName: String { "webhook:\(name)" }
+    public var outletName: String { (adapter == nil ? "webhook:" : "system:") + name }
 }
 
 /// Events as webhooks (Standard Webhooks 1.0): each is one POST of the CloudEvent, signed, in order per subject, until the
 /// receiver has taken it or it is given up and kept as a dead letter.
+///
+/// Another task system is a receiver as well, with an adapter between: what it answers is committed before the event counts
+/// as delivered, so that no answer is lost.
 public final class WebhookOutlet: Outlet {
     public let name: String
 
     fileprivate struct State {
         var machine: WebhookState
-        var sent: Int64 = 0, failures: Int64 = 0, given: Int64 = 0
-        var lastAnswer: String?
-        var lastAnswerAt: Int64?
+        var tally = OutletTally()
     }
 
     private let options: WebhookOptions
@@ -44,13 +48,14 @@ public final class WebhookOutlet: Outlet {
 
     public init(
         options: WebhookOptions, stream: EventStream, row: OutletRow?, seed: UInt64 = .random(in: 1...UInt64.max),
+        hears: @escaping @Sendable (Action) async -> ActionAnswer = { _ in .done("{}") },
         record: @escaping @Sendable (OutletChange) -> Void
     ) {
         name = options.outletName
         self.options = options
         self.stream = stream
         self.record = record
-        sender = WebhookSender(options: options)
+        sender = WebhookSender(options: options, hears: hears)
         let start = row?.delivered ?? (options.beginsWithOldest ? 0 : stream.last)
         state = Mutex(
             State(machine: WebhookState(delivered: start, paused: row?.paused, policy: options.policy, seed: seed)))
@@ -60,7 +65,6 @@ public final class WebhookOutlet: Outlet {
     }
 
     private var now: Int64 { Int64((ContinuousClock.now - started) / .milliseconds(1)) }
-    private var wall: Int64 { Int64(Date().timeIntervalSince1970 * 1000) }
 
     public func run() async {
         await withDiscardingTaskGroup { group in
@@ -74,7 +78,7 @@ public final class WebhookOutlet: Outlet {
                         let page = try await stream.page(after: after, limit: limit)
                         apply(state.withLock { $0.machine.took(page) })
                     } catch {
-                        state.withLock { $0.note("\(error)") }
+                        state.withLock { $0.tally.note("\(error)") }
                         await bell.wait(atMost: .seconds(1))
                     }
                 case .wait(let milliseconds): await bell.wait(atMost: milliseconds.map { .milliseconds(max($0, 1)) })
@@ -86,13 +90,13 @@ public final class WebhookOutlet: Outlet {
     }
 
     private func send(_ event: StreamEvent) async {
-        let (outcome, answer) = await sender.send(id: event.id, body: event.json)
+        let (outcome, answer) = await sender.send(event)
         // What was cut off by the end of Patrol is no answer; it is sent again at the next start.
         if Task.isCancelled && outcome != .taken { return }
         let effects = state.withLock { state in
-            state.note(answer)
-            if outcome == .taken { state.sent += 1 } else { state.failures += 1 }
-            return state.machine.answered(event.sequence, outcome, now: now, wall: wall)
+            if let answer { state.tally.note(answer) }
+            if outcome != .taken { state.tally.failures += 1 } else if answer != nil { state.tally.sent += 1 }
+            return state.machine.answered(event.sequence, outcome, now: now, wall: OutletTally.wall)
         }
         apply(effects)
         bell.ring()
@@ -103,11 +107,11 @@ public final class WebhookOutlet: Outlet {
             switch effect {
             case .delivered(let sequence): record(.delivered(outlet: name, sequence: sequence))
             case .dead(let event, let attempts, let reason):
-                state.withLock { $0.given += 1 }
+                state.withLock { $0.tally.given += 1 }
                 record(
                     .dead(
                         DeadLetter(
-                            outlet: name, sequence: event.sequence, event: event.id, at: wall, attempts: attempts, reason: reason,
+                            outlet: name, sequence: event.sequence, event: event.id, at: OutletTally.wall, attempts: attempts, reason: reason,
                             payload: String(decoding: event.json, as: UTF8.self))))
             case .buried(let sequence): record(.buried(outlet: name, sequence: sequence))
             case .paused(let reason): record(.paused(outlet: name, reason: reason))
@@ -121,23 +125,12 @@ public final class WebhookOutlet: Outlet {
 
     public var report: OutletReport {
         let last = stream.last
-        let (now, wall) = (now, wall)
+        let now = now
         return state.withLock { state in
-            let progress = state.machine.progress
-            let lag = max(0, last - progress.delivered)
-            let condition: OutletReport.Condition =
-                state.machine.paused != nil ? .paused : state.machine.isFailing ? .failing : .running
-            var report = OutletReport(
-                name: name, condition: condition, delivered: progress.delivered, lagEvents: lag,
-                lagSeconds: OutletLag.seconds(events: lag, oldestAt: progress.oldestAt), inFlight: state.machine.inFlight)
-            report.reason = state.machine.paused
-            report.sent = state.sent
-            report.failures = state.failures
-            report.given = state.given
-            report.lastAnswer = state.lastAnswer
-            report.lastAnswerAt = state.lastAnswerAt
-            report.nextAttempt = state.machine.nextAttempt.map { wall + max(0, $0 - now) }
-            return report
+            let machine = state.machine
+            return state.tally.report(
+                name, machine.progress, last: last, paused: machine.paused, otherwise: machine.isFailing ? .failing : .running,
+                inFlight: machine.inFlight, nextAttempt: machine.nextAttempt.map { $0 - now })
         }
     }
 
@@ -159,9 +152,9 @@ public final class WebhookOutlet: Outlet {
             return "what waits up to \(sequence) is kept as dead letters"
         case .test:
             let event = TestEvent.json(outlet: name)
-            let (outcome, answer) = await sender.send(id: "test-\(UUID().uuidString.lowercased())", body: event)
-            if outcome == .taken { return "the receiver took the test event: \(answer)" }
-            throw OutletProblem("the receiver did not take the test event: \(answer)")
+            let (outcome, answer) = await sender.post(id: "test-\(UUID().uuidString.lowercased())", TaskDocument(type: WebhookSender.type, body: event))
+            if outcome == .taken { return "the receiver took the test event: \(answer.words)" }
+            throw OutletProblem("the receiver did not take the test event: \(answer.words)")
         }
     }
 
@@ -179,12 +172,5 @@ public final class WebhookOutlet: Outlet {
         if sequence != nil && chosen.isEmpty { throw OutletProblem("\(name) has no dead letter \(sequence!)") }
         state.withLock { state in for letter in chosen { state.machine.sendAgain(StreamEvent(letter)) } }
         return "\(chosen.count) dead letter\(chosen.count == 1 ? "" : "s") will be sent again; what waits is tried now"
-    }
-}
-
-extension WebhookOutlet.State {
-    fileprivate mutating func note(_ answer: String) {
-        lastAnswer = answer
-        lastAnswerAt = Int64(Date().timeIntervalSince1970 * 1000)
     }
 }

@@ -1,27 +1,56 @@
 import Foundation
+import Telemetry
 
 /// The effects of a webhook: one signed POST, and what its answer means for the event.
 struct WebhookSender: Sendable {
-    private let http: HTTPSender
-    private let keys: [WebhookKey]
+    static let type = "application/cloudevents+json; charset=utf-8"
 
-    init(options: WebhookOptions) {
+    private let http: HTTPSender
+    private let options: WebhookOptions
+    private let hears: @Sendable (Action) async -> ActionAnswer
+
+    init(options: WebhookOptions, hears: @escaping @Sendable (Action) async -> ActionAnswer) {
         http = HTTPSender(options.receiver)
-        keys = options.keys
+        self.options = options
+        self.hears = hears
     }
 
-    /// - Returns: what came of it, and the receiver's answer in words.
-    func send(id: String, body: [UInt8]) async -> (WebhookState.Outcome, String) {
+    /// - Returns: what came of it, and the receiver's answer in words; nil where it is not told of this event.
+    func send(_ event: StreamEvent) async -> (WebhookState.Outcome, String?) {
+        guard let adapter = options.adapter else {
+            let (outcome, answer) = await post(id: event.id, TaskDocument(type: WebhookSender.type, body: event.json))
+            return (outcome, answer.words)
+        }
+        guard let document = adapter.document(for: event) else { return (.taken, nil) }
+        let (outcome, answer) = await post(id: event.id, document)
+        guard outcome == .taken else { return (outcome, answer.words) }
+        do throws(OutletProblem) {
+            guard let said = try adapter.answer(answer.body) else { return (.taken, answer.words) }
+            var action = Action("task.external", subject: event.attributes.subject, author: options.name, fields: said.fields)
+            if let number = event.data["number"] as? NSNumber { action.fields["seen"] = .number(number.doubleValue) }
+            switch await hears(action) {
+            case .done: return (.taken, answer.words)
+            case .refused(let refusal) where refusal.cause == .unavailable: return (.failed(refusal.message), refusal.message)
+            case .refused(let refusal): throw OutletProblem("its answer cannot be used: \(refusal)")
+            }
+        } catch {
+            return (.refused(error.description), error.description)
+        }
+    }
+
+    /// - Returns: what came of it, and the receiver's answer in words and bytes.
+    func post(id: String, _ document: TaskDocument) async -> (WebhookState.Outcome, (words: String, body: [UInt8])) {
         let seconds = Int64(Date().timeIntervalSince1970)
         var headers = [("webhook-id", id), ("webhook-timestamp", "\(seconds)")]
-        if !keys.isEmpty {
-            headers.append(("webhook-signature", WebhookSignature.header(id: id, seconds: seconds, body: body, keys: keys)))
+        if !options.keys.isEmpty {
+            headers.append(
+                ("webhook-signature", WebhookSignature.header(id: id, seconds: seconds, body: document.body, keys: options.keys)))
         }
-        switch await http.post(body, type: "application/cloudevents+json; charset=utf-8", headers: headers) {
-        case .failure(let failure): return (.failed(failure.words), failure.words)
+        switch await http.post(document.body, type: document.type, headers: headers) {
+        case .failure(let failure): return (.failed(failure.words), (failure.words, []))
         case .success(let answer):
             let outcome = WebhookAnswer.outcome(code: answer.code, retryAfter: answer.retryAfter, now: Date())
-            return (outcome, outcome == .taken ? "HTTP \(answer.code)" : answer.words)
+            return (outcome, (outcome == .taken ? "HTTP \(answer.code)" : answer.words, answer.body))
         }
     }
 

@@ -180,3 +180,25 @@ struct TaskComment: ParsableCommand {
 
     func run() throws { try change.runTask("comment", id, ["text": .text(text)]) }
 }
+
+struct TaskExternal: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "external", abstract: "What another system says of a task: its number and stage; --as is its name.")
+
+    @Argument(help: "The task's id, which may be shortened, or the other system's number.") var id: String
+    @Option(help: "The other system's number.") var number: String?
+    @Option(help: "Where it has the task: a stage, or a word that its adapter knows.") var stage: String?
+    @Option(help: "Who there.") var by: String?
+    @OptionGroup var change: ChangeOptions
+
+    func run() throws {
+        try change.run(
+            try change.action(
+                "task.external", id,
+                ["number": number.map(ActionValue.text), "stage": stage.map(ActionValue.text), "by": by.map(ActionValue.text)])
+        ) { language, answer in
+            let conflict = (answer["conflict"] as? String).map { "  \(language("conflict", "冲突")): \($0)" } ?? ""
+            return "\(answer["id"] ?? id)  \(TaskView.word(answer["stage"] as? String ?? "", language))\(conflict)"
+        }
+    }
+}

@@ -26,7 +26,7 @@ struct TasksCommand: AsyncParsableCommand {
             TaskChange<SetOutWords>.self, TaskChange<ArriveWords>.self, TaskChange<DisposeWords>.self, TaskFeedback.self,
             TaskChange<VerifyWords>.self, TaskChange<CloseWords>.self, TaskChange<ReturnWords>.self, TaskTransfer.self,
             TaskSuspend.self, TaskChange<ResumeWords>.self, TaskChange<CancelWords>.self, TaskChange<ReopenWords>.self,
-            TaskMerge.self, TaskSplit.self, TaskComment.self, TaskExplain.self, Watch.self,
+            TaskMerge.self, TaskSplit.self, TaskComment.self, TaskExternal.self, TaskExplain.self, Watch.self,
         ])
 
     struct Filter: ParsableArguments {
@@ -105,6 +105,9 @@ struct TasksCommand: AsyncParsableCommand {
                 let sources = try reader.rows(
                     "SELECT kind, ref, at, text, picture FROM task_source WHERE task_id = ? ORDER BY at, ref", [.text(full)])
                 view.list("sources", sources, title: view.language("Asked for by", "来源"))
+                let external = try reader.rows(
+                    "SELECT system, number, stage, status, at, conflict FROM task_external WHERE task_id = ? ORDER BY system", [.text(full)])
+                view.list("external", external, TaskView.headings, title: view.language("In other systems", "在其他系统中"))
                 let feedback = try reader.rows(
                     """
                     SELECT at, who, verdict, laeq, period_s, background, corrected, limit_db, instrument, measures, photographs, text
