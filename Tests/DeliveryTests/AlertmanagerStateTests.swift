@@ -19,7 +19,7 @@ import Testing
             Issue.record("must read")
             return nil
         }
-        let alerts = events.reduce(into: [Int64: AlertmanagerAlert]()) { $0[$1.0] = $1.1 }
+        let alerts = events.reduce(into: [Int64: [AlertmanagerAlert]]()) { $0[$1.0] = $1.1.map { [$0] } }
         return state.took(EventPage(events: events.map { event($0.0) }), alerts: alerts)
     }
 
@@ -77,6 +77,46 @@ import Testing
         }
         #expect(told == [2, 2, 1])
         #expect(state.progress.delivered == 5)
+    }
+
+    private func escalated(to severity: String) -> [UInt8] {
+        Array(
+            """
+            {"type":"patrol.alert.escalated","severity":"\(severity)","data":{"id":"a","rule":"loud","device":"m1","area":"330110",\
+            "severity":"\(severity)","fired_at":1000,"value":80}}
+            """.utf8)
+    }
+
+    @Test func aSeverityThatRisesIsAnotherAlert() {
+        let told = AlertmanagerAlert.told(by: escalated(to: "critical"), at: Timestamp(milliseconds: 5000))
+        #expect(told.map { $0.labels.last?.value } == ["info", "warning", "critical"])
+        #expect(told.map(\.endsAt?.milliseconds) == [5000, 5000, nil])
+        var state = AlertmanagerState(delivered: 0, open: [])
+        _ = read(&state, [(1, alert("a"))])
+        _ = state.next(now: 0)
+        _ = state.posted(now: 0)
+        guard case .read = state.next(now: 0) else { Issue.record("must read"); return }
+        _ = state.took(EventPage(events: [event(2)]), alerts: [2: told])
+        #expect(state.next(now: 0) == .post(told))
+        #expect(state.posted(now: 0) == 2)
+        // From then on it is told with its new severity.
+        _ = read(&state, [], now: 60_000)
+        #expect(state.next(now: 60_000) == .post([told[2]]))
+    }
+
+    @Test func whatRisesOutOfTheFilterIsOver() {
+        var policy = AlertmanagerState.Policy()
+        policy.filter = EventFilter(severities: ["warning"])
+        var state = AlertmanagerState(delivered: 0, open: [alert("a")], policy: policy)
+        guard case .read = state.next(now: 0) else { Issue.record("must read"); return }
+        let rise = escalated(to: "critical")
+        let told = AlertmanagerAlert.told(by: rise, at: Timestamp(milliseconds: 5000))
+        _ = state.took(EventPage(events: [event(1, String(decoding: rise, as: UTF8.self), at: 5000)]), alerts: [1: told])
+        guard case .post(let alerts) = state.next(now: 0) else { Issue.record("must post"); return }
+        #expect(alerts == [alert("a").ended(Timestamp(milliseconds: 5000))])
+        #expect(state.posted(now: 0) == 1)
+        _ = read(&state, [], now: 60_000)
+        guard case .wait = state.next(now: 60_000) else { Issue.record("nothing is open"); return }
     }
 
     @Test func whatIsNotWantedIsPassedOver() {

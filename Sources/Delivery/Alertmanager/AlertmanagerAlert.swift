@@ -13,10 +13,36 @@ public struct AlertmanagerAlert: Sendable, Equatable {
 
     public static func == (left: Self, right: Self) -> Bool { left.json(openUntil: .distantPast) == right.json(openUntil: .distantPast) }
 
-    /// Nil where the event is no alert that fires or resolves.
+    /// Severities, the lowest first: each is a label, so an alert that rises is another one to Alertmanager.
+    private static let severities = ["info", "warning", "critical"]
+
+    /// What an event tells, the alert as it stands now last. Where its severity has risen, those of the lower severities
+    /// end at that moment (of one that never was, Alertmanager tells nobody). Empty where the event is about no alert's
+    /// state.
+    /// - Parameter at: when the event was committed.
+    static func told(by json: [UInt8], at: Timestamp) -> [AlertmanagerAlert] {
+        guard let alert = AlertmanagerAlert(event: json) else { return [] }
+        guard EventAttributes(json).type == "patrol.alert.escalated",
+            let label = alert.labels.firstIndex(where: { $0.name == "severity" }),
+            let rank = severities.firstIndex(of: alert.labels[label].value)
+        else { return [alert] }
+        return severities[..<rank].map { severity in
+            var lower = alert.ended(at)
+            lower.labels[label].value = severity
+            return lower
+        } + [alert]
+    }
+
+    func ended(_ moment: Timestamp) -> AlertmanagerAlert {
+        var alert = self
+        alert.endsAt = max(moment, startsAt)
+        return alert
+    }
+
+    /// Nil where the event is no alert that fires, rises or resolves.
     public init?(event json: [UInt8]) {
         guard let object = try? JSONSerialization.jsonObject(with: Data(json)) as? [String: Any],
-            let type = object["type"] as? String, type == "patrol.alert.firing" || type == "patrol.alert.resolved",
+            let type = object["type"] as? String, ["patrol.alert.firing", "patrol.alert.escalated", "patrol.alert.resolved"].contains(type),
             let data = object["data"] as? [String: Any], let id = data["id"] as? String,
             let start = (data["fired_at"] ?? data["started_at"]) as? NSNumber
         else { return nil }

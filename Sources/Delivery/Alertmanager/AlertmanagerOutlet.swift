@@ -25,9 +25,7 @@ public final class AlertmanagerOutlet: Outlet {
 
     fileprivate struct State {
         var machine: AlertmanagerState
-        var sent: Int64 = 0, failures: Int64 = 0
-        var lastAnswer: String?
-        var lastAnswerAt: Int64?
+        var tally = OutletTally()
     }
 
     private let options: AlertmanagerOptions
@@ -72,11 +70,11 @@ public final class AlertmanagerOutlet: Outlet {
             case .read(let after, let limit):
                 do throws(StoreError) {
                     let page = try await stream.page(after: after, limit: limit)
-                    var alerts: [Int64: AlertmanagerAlert] = [:]
-                    for event in page.events { alerts[event.sequence] = AlertmanagerAlert(event: event.json) }
+                    var alerts: [Int64: [AlertmanagerAlert]] = [:]
+                    for event in page.events { alerts[event.sequence] = AlertmanagerAlert.told(by: event.json, at: Timestamp(milliseconds: event.at)) }
                     note(state.withLock { $0.machine.took(page, alerts: alerts) })
                 } catch {
-                    state.withLock { $0.note("\(error)") }
+                    state.withLock { $0.tally.note("\(error)") }
                     await bell.wait(atMost: .seconds(1))
                 }
             case .wait(let milliseconds): await bell.wait(atMost: milliseconds.map { .milliseconds(max($0, 1)) })
@@ -88,19 +86,19 @@ public final class AlertmanagerOutlet: Outlet {
     private func post(_ alerts: [AlertmanagerAlert]) async {
         // Four rounds may be missed, as Prometheus does it (rules/manager.go, resolve timeout).
         let until = Timestamp(
-            milliseconds: Int64(Date().timeIntervalSince1970 * 1000) + 4 * options.policy.resendMilliseconds)
+            milliseconds: OutletTally.wall + 4 * options.policy.resendMilliseconds)
         let body = "[" + alerts.map { $0.json(openUntil: until) }.joined(separator: ",") + "]"
         let answer = await http.post(Array(body.utf8), type: "application/json", url: url)
         let moved: Int64? = state.withLock { state in
             switch answer {
             case .success(let answer) where (200..<300).contains(answer.code):
-                state.note("HTTP \(answer.code)")
-                state.sent += Int64(alerts.count)
+                state.tally.note("HTTP \(answer.code)")
+                state.tally.sent += Int64(alerts.count)
                 return state.machine.posted(now: now)
-            case .success(let answer): state.note(answer.words)
-            case .failure(let failure): state.note(failure.words)
+            case .success(let answer): state.tally.note(answer.words)
+            case .failure(let failure): state.tally.note(failure.words)
             }
-            state.failures += 1
+            state.tally.failures += 1
             state.machine.failed(now: now)
             return nil
         }
@@ -117,20 +115,10 @@ public final class AlertmanagerOutlet: Outlet {
         let last = stream.last
         let now = now
         return state.withLock { state in
-            let progress = state.machine.progress
-            let lag = max(0, last - progress.delivered)
-            let condition: OutletReport.Condition =
-                state.machine.paused != nil ? .paused : state.machine.isFailing ? .failing : .running
-            var report = OutletReport(
-                name: name, condition: condition, delivered: progress.delivered, lagEvents: lag,
-                lagSeconds: OutletLag.seconds(events: lag, oldestAt: progress.oldestAt), inFlight: state.machine.isOut ? 1 : 0)
-            report.reason = state.machine.paused
-            report.sent = state.sent
-            report.failures = state.failures
-            report.lastAnswer = state.lastAnswer
-            report.lastAnswerAt = state.lastAnswerAt
-            report.nextAttempt = state.machine.nextAttempt.map { Int64(Date().timeIntervalSince1970 * 1000) + max(0, $0 - now) }
-            return report
+            let machine = state.machine
+            return state.tally.report(
+                name, machine.progress, last: last, paused: machine.paused, otherwise: machine.isFailing ? .failing : .running,
+                inFlight: machine.isOut ? 1 : 0, nextAttempt: machine.nextAttempt.map { $0 - now })
         }
     }
 
@@ -154,7 +142,7 @@ public final class AlertmanagerOutlet: Outlet {
         case .test:
             let body = """
                 [{"labels":{"alertname":"PatrolTest","severity":"info"},"annotations":{"summary":"a test by 'patrol outlets test': \
-                nothing has happened"},"endsAt":"\(Timestamp(milliseconds: Int64(Date().timeIntervalSince1970 * 1000) + 60_000).rfc3339())"}]
+                nothing has happened"},"endsAt":"\(Timestamp(milliseconds: OutletTally.wall + 60_000).rfc3339())"}]
                 """
             switch await http.post(Array(body.utf8), type: "application/json", url: url) {
             case .success(let answer) where (200..<300).contains(answer.code):
@@ -163,12 +151,5 @@ public final class AlertmanagerOutlet: Outlet {
             case .failure(let failure): throw OutletProblem("Alertmanager did not answer: \(failure.words)")
             }
         }
-    }
-}
-
-extension AlertmanagerOutlet.State {
-    fileprivate mutating func note(_ answer: String) {
-        lastAnswer = answer
-        lastAnswerAt = Int64(Date().timeIntervalSince1970 * 1000)
     }
 }

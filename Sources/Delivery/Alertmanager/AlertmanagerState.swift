@@ -1,3 +1,5 @@
+import Telemetry
+
 /// What Alertmanager is told next: a pure state machine. It holds the alerts that are open, tells each change at once and
 /// all of them again every ``Policy/resendMilliseconds``, since Alertmanager lets an alert end that it hears no more of.
 /// One request is out at a time; a failed one is made again with what is true then.
@@ -26,7 +28,7 @@ public struct AlertmanagerState: Sendable {
     /// By id.
     private var open: [String: AlertmanagerAlert]
     /// Changes to tell, oldest first, and the events that they are.
-    private var changes: [(sequence: Int64, alert: AlertmanagerAlert)] = []
+    private var changes: [(sequence: Int64, alerts: [AlertmanagerAlert])] = []
     /// What is out: so many of ``changes``, and the rest of a round.
     private var out = 0
     private(set) var isOut = false
@@ -62,7 +64,9 @@ public struct AlertmanagerState: Sendable {
         }
         out = min(changes.count, policy.batch)
         outOfRound = min(round.count, policy.batch - out)
-        let alerts = changes[..<out].map(\.alert) + round[..<outOfRound].compactMap { open[$0] }
+        // Of one that changes the change is told: beside its end its opening would come after.
+        let changing = Set(changes.compactMap(\.alerts.last?.id))
+        let alerts = changes[..<out].flatMap(\.alerts) + round[..<outOfRound].filter { !changing.contains($0) }.compactMap { open[$0] }
         guard !alerts.isEmpty else {
             round.removeFirst(outOfRound)
             isAtEnd = false
@@ -73,20 +77,29 @@ public struct AlertmanagerState: Sendable {
     }
 
     /// Answers ``Action/read(after:limit:)``.
-    /// - Parameter alerts: those of the events that are an alert's firing or end, by number.
+    /// - Parameter alerts: what the events tell of alerts, by number.
     /// - Returns: the new high-water mark where it moved.
-    public mutating func took(_ page: EventPage, alerts: [Int64: AlertmanagerAlert]) -> Int64? {
+    public mutating func took(_ page: EventPage, alerts: [Int64: [AlertmanagerAlert]]) -> Int64? {
         if page.events.isEmpty { isAtEnd = true }
         var moved: Int64?
         for event in page.events {
             progress.take(event.sequence, at: event.at)
-            guard policy.filter.matches(event), let alert = alerts[event.sequence] else {
+            if let told = wanted(event, alerts[event.sequence] ?? []) {
+                changes.append((event.sequence, told))
+            } else {
                 moved = progress.done(event.sequence) ?? moved
-                continue
             }
-            changes.append((event.sequence, alert))
         }
         return moved
+    }
+
+    /// Nil where the event is nothing to tell. An alert that was told and has risen out of the filter is over.
+    private func wanted(_ event: StreamEvent, _ alerts: [AlertmanagerAlert]) -> [AlertmanagerAlert]? {
+        guard let id = alerts.last?.id else { return nil }
+        if policy.filter.matches(event) { return alerts }
+        let known = changes.last { $0.alerts.last?.id == id }?.alerts.last ?? open[id]
+        guard let known, known.endsAt == nil else { return nil }
+        return [known.ended(Timestamp(milliseconds: event.at))]
     }
 
     /// The request was answered.
@@ -96,8 +109,8 @@ public struct AlertmanagerState: Sendable {
         failures = 0
         notBefore = .min
         var moved: Int64?
-        for (sequence, alert) in changes[..<out] {
-            open[alert.id] = alert.endsAt == nil ? alert : nil
+        for (sequence, alerts) in changes[..<out] {
+            for alert in alerts { open[alert.id] = alert.endsAt == nil ? alert : nil }
             moved = progress.done(sequence) ?? moved
         }
         changes.removeFirst(out)
