@@ -108,22 +108,20 @@ extension StoreWriter {
         try statements.stream.delivered.run()
     }
 
-    /// Looks whether this file has numbered further before, which is so where a backup was put in its place. Then a new
-    /// epoch begins: numbers that consumers have seen already are not used again for other events unnoticed.
+    /// A new epoch begins where it is not certain that this file numbers on from where it was: a backup was put in its
+    /// place, alone or with all files beside it, or on another machine. Numbers that consumers have seen already are then
+    /// not used again for other events unnoticed. Who is not ahead of the stream notices nothing, so that doubt is cheap.
     func noticeRestoredBackup() throws(StoreError) {
         let select = try connection.prepare(
             """
             SELECT coalesce((SELECT seq FROM sqlite_sequence WHERE name = 'outbox'), 0),
-              (SELECT epoch FROM stream_epoch ORDER BY first_seq DESC LIMIT 1),
-              (SELECT count(*) FROM stream_epoch WHERE epoch = ?)
+              (SELECT epoch FROM stream_epoch ORDER BY first_seq DESC LIMIT 1)
             """)
-        select.bind(1, marker.epoch)
         guard try select.step() else { return }
         let last = select.integer(0)
-        let isKnown = select.integer(2) > 0
         var epoch = select.text(1)
         select.reset()
-        if !marker.epoch.isEmpty && (!isKnown || (marker.epoch == epoch && marker.sequence > last)) {
+        if last > 0 && !(marker.isAsLeft && marker.epoch == epoch && marker.sequence <= last) {
             statements.stream.epoch.bind(1, last + 1)
             try statements.stream.epoch.run()
             guard try select.step() else { return }

@@ -123,6 +123,45 @@ import Testing
         #expect(third[1].epoch != second[1].epoch)
     }
 
+    /// Whoever restores the whole folder restores the mark too, and a new machine has none.
+    @Test(arguments: [true, false])
+    func aRestoredFolderBeginsAnEpoch(hasMark: Bool) throws {
+        let fixture = try StoreFixture()
+        let path = fixture.folder + "/life.db", backup = fixture.folder + "/backup.db"
+        func live(_ events: Int) throws {
+            let writer = try StoreWriter(path: path)
+            try writer.begin()
+            for _ in 0..<events { _ = try writer.append(outbox: OutboxRow(topic: "out", payload: "{}")) }
+            try writer.commit()
+            writer.close()
+        }
+        try live(3)
+        let first = try epochs(path)
+        // The mark as it was yesterday.
+        let mark = try String(contentsOfFile: path + ".stream", encoding: .utf8).split { $0 == " " || $0 == "\n" }
+        #expect(mark[0] == first[0].epoch && Int64(mark[1]) == 3)
+        try copy(path, to: backup)
+        let yesterday = String(Int64(mark[2])! - 86_400_000)
+        let old = mark[0] + " " + mark[1] + " " + String(repeating: "0", count: 19 - yesterday.count) + yesterday + "\n"
+        try live(4)
+        #expect(try epochs(path) == first)
+        for suffix in ["", "-wal", "-shm"] { try? FileManager.default.removeItem(atPath: path + suffix) }
+        try FileManager.default.copyItem(atPath: backup, toPath: path)
+        if hasMark {
+            // Over the file that is there, as cp does it.
+            let file = try FileHandle(forWritingTo: URL(fileURLWithPath: path + ".stream"))
+            try file.write(contentsOf: Data(old.utf8))
+            try file.close()
+        } else {
+            try FileManager.default.removeItem(atPath: path + ".stream")
+        }
+        try live(1)
+        let second = try epochs(path)
+        #expect(second.map(\.firstSequence) == [1, 4] && second[1].epoch != first[0].epoch)
+        try live(1)
+        #expect(try epochs(path) == second, "a start like any other")
+    }
+
     @Test func anOldStoreIsTakenOver() throws {
         let queue = try DatabaseQueue()
         try queue.write { db in
