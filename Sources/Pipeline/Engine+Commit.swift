@@ -47,9 +47,7 @@ extension Engine {
         if flushesMinutes { try tracks.write(isLast: isLast, input: state.input) }
         if let error = failure.error { throw error }
         state.minutesInput = min(state.input, max(state.minutesInput, min(minutes.completeInput, tracks.completeInput)))
-        if let tick { try self.tick(tick) }
-        letTimePass()
-        try dispatchTimedAlerts(tick)
+        try letTimePass(tick)
         try writeAlerts(into: &result)
         try writeEndedAlerts(into: &result)
         try writeRuleInputs()

@@ -36,13 +36,50 @@ extension Engine {
 
     // MARK: The clock of tasks
 
-    /// Moves the clock of tasks with a reading's arrival and lets happen what was due before it. In steady state a
-    /// comparison.
+    /// Time moves on with a reading's arrival: what was due before it happens. In steady state two comparisons.
+    /// - Parameter isJudged: the reading may yet be judged, which fires timers again at a start; else they are noted.
+    /// - Returns: whether timers have fired and are not noted.
     @inline(__always)
-    func moveServerClock(received: Timestamp) {
-        let now = options.clock == .wall ? received + clockCorrection : state.clock
-        if now > serverClock { serverClock = now }
-        if serverClock.milliseconds >= nextDue { _ = letHappen() }
+    @discardableResult
+    func letTimePass(to received: Timestamp, isJudged: Bool) -> Bool {
+        let server = max(serverClock, options.clock == .wall ? received + clockCorrection : state.clock)
+        var hasFired = false
+        if server.milliseconds >= nextDue || alerts.isDue(by: state.clock) {
+            hasFired = letHappen(until: server).timers
+            if hasFired && !isJudged {
+                noteTimers()
+                hasFired = false
+            }
+        }
+        serverClock = server
+        return hasFired
+    }
+
+    /// Everything that time alone brings up to the engine's clock (alerts' timers) and up to `server` (tasks' clocks), in
+    /// the order of the moments at which it was due, so that it does not depend on how often it is looked for.
+    @inline(never)
+    private func letHappen(until server: Timestamp) -> (timers: Bool, anything: Bool) {
+        let lead = server - state.clock
+        var timers = false, anything = false
+        while true {
+            let hasTimer = !options.isAtRest && alerts.now < state.clock && alerts.isDue(by: state.clock)
+            // One that was set into the past is due with the next moment.
+            let timer = hasTimer ? max(Timestamp(milliseconds: alerts.nextDue), alerts.now + 1) : .distantFuture
+            let hasClock = nextDue <= server.milliseconds
+            if hasClock && (!hasTimer || nextDue <= (timer + lead).milliseconds) {
+                anything = dispatcher.advance(to: Timestamp(milliseconds: nextDue)) || anything
+                noteDispatch()
+            } else if hasTimer {
+                timers = true
+                alerts.advance(to: timer)
+                guard alerts.transitionCount != dispatchJournal.seenTransitions else { continue }
+                anything = true
+                serverClock = server
+                dispatchTransitions()
+            } else {
+                return (timers, anything)
+            }
+        }
     }
 
     /// The wall clock has jumped: what has been running runs on as if it had not.
@@ -52,19 +89,17 @@ extension Engine {
         dispatchJournal.steps.append((state.input, serverClock, milliseconds))
     }
 
-    @inline(never)
-    private func letHappen() -> Bool {
-        let happened = dispatcher.advance(to: serverClock)
-        noteDispatch()
-        return happened
-    }
-
-    /// The clock of tasks without a reading, by the server's steady clock: what is due happens and is logged as an input,
-    /// because a reading that arrived before may still be on its way.
-    func tick(_ now: Timestamp) throws(StoreError) {
-        guard options.clock == .wall, now.milliseconds >= nextDue else { return }
-        serverClock = max(serverClock, now)
-        if letHappen() { try log(Engine.patrolInput("clock.tick"), at: serverClock, after: state.input) }
+    /// Time without a reading, by the server's steady clock: what is due happens and is logged as an input, because a
+    /// reading that arrived before may still be on its way.
+    /// - Parameter tick: the clock of tasks now; nil where something that has arrived waits to be processed.
+    func letTimePass(_ tick: Timestamp?) throws(StoreError) {
+        let server = options.clock == .wall ? max(serverClock, tick ?? serverClock) : serverClock
+        guard server.milliseconds >= nextDue || !options.isAtRest && alerts.isDue(by: state.clock) else { return }
+        let (timers, anything) = letHappen(until: server)
+        if timers { noteTimers() }
+        guard anything, options.clock == .wall, tick != nil else { return }
+        serverClock = server
+        try log(Engine.patrolInput("clock.tick"), at: serverClock, after: state.input)
     }
 
     /// Whether something would happen.
@@ -102,16 +137,6 @@ extension Engine {
             }
             noteDispatch()
         }
-    }
-
-    /// As ``dispatchTransitions()`` for alerts that time has raised: they are as new as the tick.
-    func dispatchTimedAlerts(_ tick: Timestamp?) throws(StoreError) {
-        guard alerts.transitionCount != dispatchJournal.seenTransitions else { return }
-        if options.clock == .wall, let tick, tick > serverClock {
-            serverClock = tick
-            try log(Engine.patrolInput("clock.tick"), at: tick, after: state.input)
-        }
-        dispatchTransitions()
     }
 
     /// Takes what the dispatcher has to say at this place among the alerts' transitions.

@@ -10,16 +10,20 @@ extension Engine {
         let kind = unsafe reading.pointee.kind
         let ts = unsafe reading.pointee.ts
 
-        // Age.
-        if let reason = unsafe judgeAge(reading) { return unsafe refuse(reading, text, reason, field: "ts") }
-
-        unsafe moveServerClock(received: reading.pointee.received)
+        // Age, and what time alone brings until then.
+        if let reason = unsafe judgeAge(reading) {
+            if reason != .future { unsafe letTimePass(to: reading.pointee.received, isJudged: false) }
+            return unsafe refuse(reading, text, reason, field: "ts")
+        }
+        let hasFired = unsafe letTimePass(to: reading.pointee.received, isJudged: true)
 
         // Identity.
         let number = unsafe reading.pointee.device
         let entry = unsafe table.entries + Int(number)
         if unsafe ts <= entry.pointee.newestTs {
-            switch unsafe identity(reading, text) {
+            let identity = unsafe identity(reading, text)
+            if hasFired && identity != .new { noteTimers() }
+            switch identity {
             case .new: break
             case .duplicate:
                 gateways.duplicate(device: number)
@@ -27,6 +31,9 @@ extension Engine {
             case .conflict: return unsafe refuse(reading, text, .seqConflict, field: "seq")
             }
         }
+
+        // A start judges it at the same moment, and the timers fire before it; of backfill it judges nothing.
+        if unsafe hasFired && reading.pointee.isBackfill { noteTimers() }
 
         // Store.
         state.input += 1

@@ -24,9 +24,9 @@ extension Engine {
             RuleInput(input: state.input, isTick: false, clock: state.clock, isCatchingUp: isCatchingUp))
     }
 
-    /// Lets time pass up to the engine's clock: timers that are due fire.
-    func letTimePass() {
-        guard !options.isAtRest, alerts.advance(to: state.clock) else { return }
+    /// Notes for a start that timers have fired here, behind the reading at hand and before the next.
+    @inline(never)
+    func noteTimers() {
         ruleInputs.append(
             RuleInput(input: state.input, isTick: true, clock: state.clock, isCatchingUp: isCatchingUp))
     }

@@ -12,6 +12,9 @@ extension AlertEngine {
         return true
     }
 
+    /// When the next timer is due (ms), `Int64.max` where none is; it may be too early, never too late.
+    public var nextDue: Int64 { heap.nextDue }
+
     /// Whether a timer is due by `clock`.
     public func isDue(by clock: Timestamp) -> Bool { heap.nextDue <= clock.milliseconds }
 

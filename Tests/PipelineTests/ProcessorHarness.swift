@@ -193,7 +193,7 @@ final class Rig {
             + lines("SELECT * FROM unit ORDER BY id")
             + lines("SELECT * FROM task_choice ORDER BY task_id, number")
             + lines("SELECT * FROM task_told ORDER BY task_id, number, receiver")
-            + lines("SELECT topic, payload FROM outbox ORDER BY json_extract(payload, '$.subject'), seq")
+            + lines("SELECT seq, topic, retained_topic, payload FROM outbox ORDER BY seq")
             + lines("SELECT * FROM engine_input ORDER BY seq")
             + lines("SELECT * FROM alert_note ORDER BY seq")
     }
