@@ -61,6 +61,10 @@ public final class Outlets: Sendable {
         family("outlet_failures_total", "counter", "Attempts that failed since the start.", each { Double($0.failures) })
         family("outlet_given_up_total", "counter", "Events made dead letters since the start.", each { Double($0.given) })
         family("outlet_up", "gauge", "1 while the outlet delivers.", each { $0.condition == .running ? 1 : 0 })
+        let pulled = pull.counts
+        family("pull_answers_total", "counter", "Requests for events that were answered.", [("", Double(pulled.answers))])
+        family("pull_events_total", "counter", "Events in those answers.", [("", Double(pulled.events))])
+        family("pull_waiting", "gauge", "Requests that wait for events.", [("", Double(pulled.waiting))])
         family("sse_readers", "gauge", "Streams that are open.", [("", Double(open))])
         family("sse_sent_bytes_total", "counter", "Bytes sent to streams that have ended.", [("", Double(sentBytes))])
         family("sse_refused_total", "counter", "Streams refused for want of a place.", [("", Double(refused))])

@@ -131,6 +131,33 @@ import Testing
         #expect(state.entries[3] != nil)
     }
 
+    /// An hour of 500: few attempts, nothing given up, and then everything once and in order.
+    @Test func anHourOfErrorsAndThenEverything() {
+        var state = machine((0..<60).map { "s\($0 % 7)" }, policy())
+        var now: Int64 = 0
+        var failed = 0
+        var taken: [Int64] = []
+        while taken.count < 60, now < 7_200_000 {
+            switch state.next(now: now) {
+            case .send(let sequence, _):
+                let isBack = now >= 3_600_000
+                if isBack { taken.append(sequence) } else { failed += 1 }
+                let effects = state.answered(sequence, isBack ? .taken : .failed("HTTP 500"), now: now, wall: now)
+                #expect(effects.allSatisfy { if case .dead = $0 { false } else { true } })
+            case .read: _ = state.took(EventPage(events: []))
+            case .wait(let milliseconds):
+                guard let milliseconds else { Issue.record("nothing would happen any more"); return }
+                now += max(milliseconds, 1)
+            }
+        }
+        #expect(Set(taken).count == 60 && taken.count == 60)
+        for subject in Int64(0)..<7 {
+            let mine = taken.filter { ($0 - 1) % 7 == subject }
+            #expect(mine == mine.sorted())
+        }
+        #expect((5...30).contains(failed), "\(failed) attempts")
+    }
+
     @Test func goneStopsAndResumingGoesOn() {
         var state = machine(["a", "b"], policy())
         #expect(sends(&state, now: 0) == [1, 2])

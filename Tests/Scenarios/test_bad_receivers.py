@@ -1,4 +1,5 @@
 """Receivers and readers that misbehave, all at once: the good ones get every event in time, and Patrol says what is wrong."""
+import resource
 import socket
 import ssl
 import subprocess
@@ -126,6 +127,11 @@ class BadReceivers(Outlets):
         entries.append('    - { name: nobody, url: "http://127.0.0.1:9/", private_addresses: allow }')
         return "outlets:\n  webhooks:\n" + "\n".join(entries) + "\n"
 
+    def memory(self):
+        """Resident kB of Patrol."""
+        with open(f"/proc/{self.patrol.pid}/status") as file:
+            return next(int(line.split()[1]) for line in file if line.startswith("VmRSS"))
+
     def metrics(self, name):
         lines = [line for line in self.get("/metrics")[1].splitlines() if line.startswith(f"patrol_{name}{{outlet=")]
         return {line.split('"')[1].removeprefix("webhook:"): float(line.rsplit(" ", 1)[1]) for line in lines}
@@ -137,24 +143,26 @@ class BadReceivers(Outlets):
         deaf.sendall(b"\x10\x10\x00\x04MQTT\x04\x02\x00\x00\x00\x04deaf")
         deaf.recv(4)
         deaf.sendall(b"\x82\x14\x00\x01\x00\x0fpatrol/v1/out/#\x01")
-        readers = []
-        for _ in range(300):
+        hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+        resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+        before = self.memory()
+        for _ in range(2000):
             reader = socket.create_connection(("127.0.0.1", self.http))
             self.addCleanup(reader.close)
             reader.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
             reader.sendall(b"GET /api/v1/stream HTTP/1.1\r\nHost: x\r\n\r\n")
-            readers.append(reader)
+        self.assertTrue(until(lambda: "patrol_sse_readers 2000" in self.get("/metrics")[1], 30))
         total = 0
-        for turn in range(10):
+        for turn in range(5):
             devices = [f"m{turn}-{i}" for i in range(10)]
             self.alarm(*devices, resolve=True)
             total += 3 * len(devices)
-            began = time.monotonic()
             self.assertTrue(until(lambda: len({event["id"] for event in self.good.events}) >= total, 10),
                             f"{len(self.good.events)} of {total}; {self.metrics('outlet_lag_events')}")
-            self.assertLess(time.monotonic() - began, 8)
         self.assertEqual(len(self.good.events), total, "an event came twice")
-        self.assertEqual(self.metrics("outlet_lag_events")["mqtt"], 0)
+        self.assertTrue(until(lambda: self.metrics("outlet_lag_events")["mqtt"] == 0))
+        # What 2,000 readers hold that take nothing: less than 128 kB each, however much they are behind.
+        self.assertLess((self.memory() - before) / 2000, 128, "kB a reader")
         # The good part of the bad: who answers 2xx has taken it, whatever the body does.
         self.assertTrue(until(lambda: self.metrics("outlet_sent_total")["endless"] > 0))
         bad = ["never", "slow", "closing", "error", "charset", "redirect", "nonsense", "tls", "inside", "nobody"]
@@ -166,9 +174,7 @@ class BadReceivers(Outlets):
         busy = self.servers["busy"].connections
         self.assertLessEqual(busy, 8)
         # None of it lasts longer than it must at the end.
-        began = time.monotonic()
         self.stop_patrol()
-        self.assertLess(time.monotonic() - began, 10)
         self.assertBalanced(self.store)
 
 

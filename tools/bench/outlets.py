@@ -6,6 +6,7 @@ import asyncio
 import json
 import re
 import resource
+import selectors
 import socket
 import sqlite3
 import subprocess
@@ -93,6 +94,59 @@ def stream(http, after=""):
 def percentiles(samples):
     ordered = sorted(samples)
     return {"p50": ordered[len(ordered) // 2], "p99": ordered[min(len(ordered) - 1, len(ordered) * 99 // 100)], "count": len(ordered)}
+
+
+def flood(port, rate, seconds):
+    """Quiet readings of a thousand meters at a steady rate, QoS 0, in a burst a millisecond."""
+    s = socket.create_connection(("127.0.0.1", port))
+    s.sendall(b"\x10\x11\x00\x04MQTT\x04\x02\x00\x00\x00\x05flood")
+    s.recv(4)
+    base, began, number, total = int(time.time() * 1000) - 60_000, time.monotonic(), 0, int(rate * seconds)
+    heads = [b"\x00\x1apatrol/v1/in/gw/noise/f%03d" % meter for meter in range(1000)]
+    while number < total:
+        time.sleep(0.001)
+        burst = []
+        for number in range(number, min(total, int((time.monotonic() - began) * rate))):
+            body = heads[number % 1000] + b'{"ts":%d,"laeq":50}' % (base + number // 1000 * 10)
+            burst.append(b"\x30" + bytes([len(body)]) + body)
+        if burst:
+            number += 1
+            s.sendall(b"".join(burst))
+    return total, time.monotonic() - began, s
+
+
+def ingest(bench, readers, rate, seconds):
+    """Seconds from the first of many readings to the last one stored: without consumers; and with 100 events/s, a crowd of
+    readers and receivers that never answer. The load is the same; what counts is whether ingest keeps up."""
+    def once(crowded):
+        with bench.store() as store, Mosquitto(store.parent) as broker:
+            deaf = socket.create_server(("127.0.0.1", 0), backlog=64)
+            with Patrol(bench, broker.port, store, deaf.getsockname()[1] if crowded else None) as patrol:
+                patrol.wait_ready()
+                connections = [stream(patrol.http) for _ in range(readers if crowded else 0)]
+                selector = selectors.DefaultSelector()
+                for connection in connections:
+                    selector.register(connection, selectors.EVENT_READ)
+                stopping = threading.Event()
+
+                def read():
+                    while not stopping.is_set():
+                        for key, _ in selector.select(0.2) if connections else ():
+                            key.fileobj.recv(1 << 16)
+                reader = threading.Thread(target=read, daemon=True)
+                if crowded:
+                    reader.start()
+                # Both runs have the same alerts: only who listens differs.
+                alerts = threading.Thread(target=publish, args=(broker.port, 50, 66, seconds), daemon=True)
+                alerts.start()
+                began = time.monotonic()
+                total, _, _ = flood(broker.port, rate, seconds)
+                alerts.join()
+                wait_stored(store, total + int(66 * seconds), patrol, interval_seconds=0.02)
+                taken = time.monotonic() - began
+                stopping.set()
+                return taken
+    return once(False), once(True)
 
 
 def publish(port, pairs, rate, seconds):

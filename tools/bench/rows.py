@@ -252,6 +252,16 @@ def outlet_crowd(bench):
     ]
 
 
+def outlet_ingest(bench):
+    """Readers and receivers that misbehave may not slow ingest."""
+    readers, rate, seconds = (200, 5_000, 5) if bench.quick else (1000, 10_000, 20)
+    alone, crowded = outlets.ingest(bench, readers, rate, seconds)
+    return [
+        Result("outlet-ingest", f"ingest of {rate} readings/s with {readers} SSE readers and a dead webhook receiver, against alone", "×",
+               "≤ 1.05", crowded / alone, None, None, {"alone_s": round(alone, 2), "crowded_s": round(crowded, 2)})
+    ]
+
+
 def dispatching(bench):
     """The pure parts of dispatching, timed inside one process."""
     subprocess.run(["swift", "build", "-c", "release", "--product", "dispatch-bench"], cwd=toolchain.ROOT, check=True,
@@ -299,6 +309,7 @@ ROWS = {
     "outlet-latency": outlet_latency,
     "outlet-drain": outlet_drain,
     "outlet-crowd": outlet_crowd,
+    "outlet-ingest": outlet_ingest,
     "dispatch": dispatching,
     "fence": fence,
     **rollup_rows.queries(Result),

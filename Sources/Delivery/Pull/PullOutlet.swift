@@ -1,7 +1,8 @@
 public import Store
+import Synchronization
 
 /// `GET /api/v1/events`: pages of the stream for consumers that ask, with a long poll.
-public struct PullOutlet: Sendable {
+public final class PullOutlet: Sendable {
     public static let name = "pull"
     /// Events in one answer, and seconds that a request may wait.
     public static let pageEvents = 5000, waitSeconds = 60.0
@@ -17,7 +18,17 @@ public struct PullOutlet: Sendable {
         return rows.first { $0.name == PullOutlet.cursorName(name) }.map { stream.epochs.position($0.delivered) }
     }
 
+    private struct Counts {
+        var answers: Int64 = 0, events: Int64 = 0
+        var waiting = 0
+    }
+
+    private let tally = Mutex(Counts())
+
     public init(stream: EventStream) { self.stream = stream }
+
+    /// Since the start: requests answered and events in the answers; and requests that wait now.
+    public var counts: (answers: Int64, events: Int64, waiting: Int) { tally.withLock { ($0.answers, $0.events, $0.waiting) } }
 
     /// - Parameters:
     ///   - position: the last event that the consumer has; nil begins with the oldest event kept.
@@ -35,9 +46,20 @@ public struct PullOutlet: Sendable {
             let now = (ContinuousClock.now - start) / .seconds(1)
             switch state.next(now: now) {
             case .read(let after): state.took(try await stream.page(after: after, limit: state.limit))
-            case .wait(let after, let seconds): _ = await stream.more(after: after, until: .now + .seconds(seconds))
-            case .answer: return PullAnswer(state, reset: reset, epochs: stream.epochs)
+            case .wait(let after, let seconds):
+                tally.withLock { $0.waiting += 1 }
+                _ = await stream.more(after: after, until: .now + .seconds(seconds))
+                tally.withLock { $0.waiting -= 1 }
+            case .answer: return answer(state, reset)
             }
+        }
+        return answer(state, reset)
+    }
+
+    private func answer(_ state: PullState, _ reset: StreamReset?) -> PullAnswer {
+        tally.withLock { tally in
+            tally.answers += 1
+            tally.events += Int64(state.events.count)
         }
         return PullAnswer(state, reset: reset, epochs: stream.epochs)
     }
