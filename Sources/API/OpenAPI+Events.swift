@@ -51,6 +51,7 @@ extension OpenAPI {
                 ],
                 "{\"200\":{\"description\":\"Dead letters, oldest first.\",\"content\":{\"application/json\":{\"schema\":{\"type\":\"object\"}}}},\"404\":\(problem)}"),
             path("/api/v1/asyncapi.json", "The contract of the MQTT topics (AsyncAPI 3.0).", [], object("The document.")),
+            path("/api/v1/openapi.json", "This document.", [], object("The document.")),
             path("/api/v1/schemas", "Names of the JSON Schemas of events and payloads.", [], object("Names.")),
             path(
                 "/api/v1/schemas/{name}", "A JSON Schema, for example alert.1.json for dataschema urn:patrol:schema:alert:1.",

@@ -185,6 +185,24 @@ import Testing
         }
     }
 
+    /// Whoever adds a route or an action has it in the document.
+    @Test func everyRouteIsDescribed() async throws {
+        let fixture = try StoreFolder()
+        defer { fixture.remove() }
+        let router = HTTPServer.router(
+            options: HTTPServerOptions(host: "127.0.0.1", port: 0), status: StatusSource(troubles: { [] }, families: { [] }),
+            store: try StoreReader(path: fixture.path), outlets: Outlets(stream: try EventStream(path: fixture.path)),
+            actions: ActionGate(token: "t") { _ in .done("{}") })
+        let routes = router.routes.filter { $0.path.description.hasPrefix("/api/") && $0.method != .head }
+            .map { (path: $0.path.description, method: $0.method.rawValue.lowercased()) }
+        #expect(routes.count > 40)
+        try await Application(router: router).test(.router) { client in
+            let document = try object(try await client.execute(uri: "/api/v1/openapi.json", method: .get))
+            let paths = try #require(document["paths"] as? [String: [String: Any]])
+            for route in routes { #expect(paths[route.path]?[route.method] != nil, "\(route)") }
+        }
+    }
+
     @Test func schemasAreServed() async throws {
         try await withServer { client in
             let names = try object(try await client.execute(uri: "/api/v1/schemas", method: .get))["items"] as? [String]
@@ -207,4 +225,17 @@ import Testing
             #expect(!page.contains("http://") && !page.contains("https://"))
         }
     }
+}
+
+/// A store in a folder of its own.
+private struct StoreFolder {
+    let folder = NSTemporaryDirectory() + "patrol-api-" + UUID().uuidString
+    var path: String { folder + "/patrol.db" }
+
+    init() throws {
+        try FileManager.default.createDirectory(atPath: folder, withIntermediateDirectories: true)
+        try StoreWriter(path: path).close()
+    }
+
+    func remove() { try? FileManager.default.removeItem(atPath: folder) }
 }

@@ -50,7 +50,7 @@ import Testing
         let data = try #require(firing["data"] as? [String: Any])
         #expect(data["id"] as? String == firing["subject"] as? String)
         #expect((try object(Examples.task)["data"] as? [String: Any])?["alert_id"] as? String == data["id"] as? String)
-        for text in Examples.alerts + [Examples.task, Examples.test, Examples.reject] + Kind.allCases.map({ Examples.payload($0).json }) {
+        for text in Examples.alerts + [Examples.task, Examples.test, Examples.reject, Examples.status] + Kind.allCases.map({ Examples.payload($0).json }) {
             _ = try object(text)
         }
     }

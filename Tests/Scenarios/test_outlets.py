@@ -37,6 +37,8 @@ class Receiver:
                 outer.requests.append((dict(self.headers), body))
                 answer = outer.answer(json.loads(body), self.headers)
                 code, headers = answer if isinstance(answer, tuple) else (answer, {})
+                if outer.body and code == 204:
+                    code = 200
                 self.send_response(code)
                 for name, value in headers.items():
                     self.send_header(name, value)
@@ -148,6 +150,28 @@ outlets:
         # Resumed behind the third.
         status, body = self.get(f"/api/v1/events?after={pulled[2]['id']}")
         self.assertEqual(json.loads(body)["items"], pulled[3:])
+        # Chosen, the same by both.
+        for choice in ("type=patrol.alert.*", "type=patrol.task.reported,patrol.alert.resolved", "rule=loud", "severity=critical,warning",
+                       "area=unknown&severity=warning&rule=loud&type=patrol.alert.firing", "area=33", "rule=other"):
+            chosen = self.events(f"after=0&{choice}")["items"]
+            with socket.create_connection(("127.0.0.1", self.http), 10) as stream:
+                stream.sendall(f"GET /api/v1/stream?after=0&{choice} HTTP/1.1\r\nHost: x\r\n\r\n".encode())
+                text = b""
+                while text.count(b"\ndata: {\"specversion\"") < len(chosen) or b"event: hello" not in text:
+                    text += stream.recv(65536)
+            self.assertEqual([json.loads(line[6:]) for line in text.decode().splitlines() if line.startswith('data: {"specversion"')],
+                             chosen, choice)
+            self.assertEqual(len(chosen), {"area=33": 0, "rule=other": 0, "severity=critical,warning": 6}.get(choice, len(chosen)), choice)
+        self.assertEqual([event["type"] for event in self.events("after=0&rule=loud")["items"]],
+                         [event["type"] for event in pulled if event["type"].startswith("patrol.alert.")])
+        # Every way out has its figures.
+        metrics = dict(line.rsplit(" ", 1) for line in self.get("/metrics")[1].splitlines() if not line.startswith("#"))
+        for outlet in ("mqtt", "webhook:duty-room"):
+            for name, value in (("sent_total", 6), ("failures_total", 0), ("lag_events", 0), ("up", 1), ("given_up_total", 0)):
+                self.assertEqual(float(metrics[f'patrol_outlet_{name}{{outlet="{outlet}"}}']), value, (outlet, name))
+        self.assertGreaterEqual(float(metrics["patrol_pull_events_total"]), 6 + 3)
+        self.assertGreaterEqual(float(metrics["patrol_sse_readers"]), 1)
+        self.assertEqual(float(metrics["patrol_stream_sequence"]), 6)
         # Each subject in its order.
         for subject in {event["subject"] for event in pulled}:
             mine = [event for event in self.receiver.events if event["subject"] == subject]
@@ -559,6 +583,17 @@ class TheGuide(Outlets):
             self.assertEqual(result.returncode, 0, block + result.stdout + result.stderr)
             self.assertTrue(result.stdout.strip(), block)
             outputs.append(result.stdout)
+        # The settings of the guide are settings.
+        with open(f"{ROOT}/Deploy/docs/{name}") as file:
+            blocks = re.findall(r"```yaml\n(.*?)```", file.read(), re.S)
+        self.assertEqual(len(blocks), 2)
+        os.makedirs(self.path("secrets"), exist_ok=True)
+        for secret in ("duty.key", "city.token"):
+            self.path("secrets/" + secret, KEY + "\n")
+        for block in blocks:
+            config = self.path("guide.yaml", f"broker: {{ url: mqtt://127.0.0.1:{self.port} }}\nstore: {{ path: guide.db }}\n" + block)
+            result = patrol("check", config)
+            self.assertEqual(result.returncode, 0, block + result.stdout + result.stderr)
         self.assertIn('"items":[', outputs[0])
         self.assertIn('"type":"patrol.alert.', outputs[1])
         self.assertIn("event: hello", outputs[3])
@@ -583,35 +618,47 @@ class Documents(Outlets):
         heard = self.path("heard.txt")
         with open(heard, "w") as out:
             listener = subprocess.Popen(["mosquitto_sub", "-p", str(self.port), "-v", "-t", "patrol/v1/out/#", "-t",
-                                         "patrol/v1/state/#", "-t", "patrol/v1/rejects/#"], stdout=out)
+                                         "patrol/v1/state/#", "-t", "patrol/v1/rejects/#", "-t", "patrol/v1/status/#"], stdout=out)
         self.addCleanup(listener.wait)
         self.addCleanup(listener.terminate)
         self.alarm("m1", "m2", resolve=True)
         self.publish("m1", '{"ts": "noon", "laeq": 60}')
         self.wait_for_events(6)
-        self.assertTrue(until(lambda: "rejects" in open(heard).read() and open(heard).read().count("/out/") == 6))
+        def told():
+            with open(heard) as file:
+                return file.read()
+        self.assertTrue(until(lambda: "rejects" in told() and told().count("/out/") == 6 and "/status/" in told(), 20), told())
+        task = self.events("after=0&type=patrol.task.*")["items"][-1]["subject"]
+        for change in ("accept", "comment"):
+            patrol("tasks", change, task, *(["x"] if change == "comment" else []), "--as", "li", "--store", self.store)
+        patrol("tasks", "external", task, "--number", "7", "--stage", "closed", "--as", "city", "--store", self.store)
+        patrol("outlets", "test", "mqtt", "--as", "li", "--store", self.store)
+        self.assertTrue(until(lambda: "external_conflict" in told() and "/out/test" in told()), told())
         names = json.loads(self.get("/api/v1/schemas")[1])["items"]
         schemas = {name: json.loads(self.get(f"/api/v1/schemas/{name}")[1]) for name in names}
         check = jsonschema.Draft202012Validator
         for schema in schemas.values():
             check.check_schema(schema)
-        for line in open(heard):
+        # Whatever Patrol publishes is on a channel of the document, and one of its messages.
+        document = json.loads(self.get("/api/v1/asyncapi.json")[1])
+        channels = {re.compile(re.sub(r"\{[^}]*\}", "[^/]+", channel["address"])): channel for channel in document["channels"].values()}
+        used = set()
+        for line in told().splitlines():
             topic, _, payload = line.strip().partition(" ")
-            if not payload:
-                continue
             if topic.startswith("patrol/v1/state/alerts/") and payload == "(null)":
                 continue  # cleared
             value = json.loads(payload)
-            if topic.startswith("patrol/v1/rejects/"):
-                check(schemas["reject.1.json"]).validate(value)
-            elif topic == "patrol/v1/state/patrol":
-                check(schemas["presence.1.json"]).validate(value)
-            else:
+            channel = next((channel for address, channel in channels.items() if address.fullmatch(topic)), None)
+            self.assertIsNotNone(channel, topic)
+            used.add(channel["address"])
+            messages = [document["components"]["messages"][name]["payload"] for name in channel["messages"]]
+            check({"anyOf": messages, "components": document["components"]}).validate(value)
+            if "/out/" in topic and not topic.endswith("/out/test"):
                 check(schemas["event.1.json"]).validate(value)
                 _, _, _, name, number = value["dataschema"].split(":")
                 check(schemas[f"{name}.{number}.json"]).validate(value["data"])
+        self.assertEqual(used, {channel["address"] for channel in channels.values() if "/in/" not in channel["address"]})
         # The examples too, and the members of an example are those of a real event.
-        document = json.loads(self.get("/api/v1/asyncapi.json")[1])
         real = {event["type"]: event for event in self.events()["items"]}
         for message in document["components"]["messages"].values():
             for example in message["examples"]:

@@ -41,6 +41,9 @@ public enum AsyncAPI {
                 name: "rejects", address: "\(topicRoot)/rejects/{gateway}", about: "What was refused, why, and which field. QoS 0.",
                 parameters: [gateway], messages: ["reject"]),
             Channel(
+                name: "status", address: "\(topicRoot)/status/{gateway}", about: "What a gateway is told of itself. QoS 0.",
+                parameters: [gateway], messages: ["status"], isRetained: true),
+            Channel(
                 name: "test", address: "\(topicRoot)/out/test", about: "Events of 'patrol outlets test': nothing has happened.",
                 messages: ["testEvent"]),
         ]
@@ -77,7 +80,7 @@ public enum AsyncAPI {
             "action": channel.isInput ? "receive" : "send", "summary": .text(channel.about),
             "channel": ["$ref": "#/channels/\(channel.name)"],
             "messages": .list(channel.messages.map { ["$ref": "#/channels/\(channel.name)/messages/\($0)"] }),
-            "bindings": ["mqtt": ["qos": channel.name == "rejects" ? 0 : 1, "retain": .flag(channel.isRetained), "bindingVersion": "0.2.0"]],
+            "bindings": ["mqtt": ["qos": ["rejects", "status"].contains(channel.name) ? 0 : 1, "retain": .flag(channel.isRetained), "bindingVersion": "0.2.0"]],
         ]
     }
 
@@ -102,6 +105,7 @@ public enum AsyncAPI {
             ("taskEvent", message(event("task_1"), [.raw(Examples.task)], cloud: true)),
             ("testEvent", message(test, [.raw(Examples.test)], cloud: true)),
             ("reject", message(plain("reject"), [.raw(Examples.reject)])),
+            ("status", message(plain("status"), [.raw(Examples.status)])),
             ("presence", message(plain("presence"), [["online": true, "epoch": "5f0c11d2", "since": "2026-06-07T14:00:00.000Z"], ["online": false, "reason": "gone"]])),
         ]
     }
