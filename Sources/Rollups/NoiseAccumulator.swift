@@ -25,9 +25,9 @@ struct NoiseAccumulator: BitwiseCopyable {
     /// Every reading up to this input was in the row when the bucket became dirty.
     var dirtySince: Int64 = 0
     // Of days: sums of ``NoisePeriod``, in a piece of the pool that belongs to this bucket alone.
-    var parts: UnsafeMutablePointer<UInt64>?
+    var parts: UnsafeMutableRawPointer?
 
-    static let partWords = NoisePool.capacity(for: NoisePeriod.count * MemoryLayout<NoiseSums>.stride / 8)
+    static let partBytes = NoisePool.size(for: NoisePeriod.count * MemoryLayout<NoiseSums>.stride)
 
     init(series: UInt32, span: NoiseSpan, bucket: Timestamp, end: Timestamp) {
         self.series = series
@@ -46,8 +46,8 @@ struct NoiseAccumulator: BitwiseCopyable {
     }
 
     func withPart<Result>(_ index: Int, _ body: (inout NoiseSums) -> Result) -> Result {
-        // `take(partWords)` gave room for all periods; NoiseSums is trivial.
-        let first = unsafe UnsafeMutableRawPointer(parts!).assumingMemoryBound(to: NoiseSums.self)
+        // `take(partBytes)` gave room for all periods; NoiseSums is trivial.
+        let first = unsafe parts!.assumingMemoryBound(to: NoiseSums.self)
         return unsafe body(&first[index])
     }
 

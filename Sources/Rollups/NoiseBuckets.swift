@@ -105,7 +105,7 @@ public final class NoiseBuckets {
         let node = unsafe nodes + Int(slot)
         unsafe node.initialize(to: NoiseAccumulator(series: series, span: span, bucket: bucket, end: end))
         if span == .day {
-            unsafe node.pointee.parts = unsafe pool.take(NoiseAccumulator.partWords)
+            unsafe node.pointee.parts = unsafe pool.take(NoiseAccumulator.partBytes)
             for part in 0..<NoisePeriod.count { unsafe node.pointee.withPart(part) { $0 = NoiseSums() } }
         }
         places.insert(NoiseAccumulator.key(series, span, bucket), slot)
@@ -404,7 +404,7 @@ public final class NoiseBuckets {
         let node = unsafe nodes + Int(slot)
         unsafe places.remove(node.pointee.key)
         unsafe node.pointee.histogram.removeAll(pool: pool)
-        if let parts = unsafe node.pointee.parts { unsafe pool.give(parts, NoiseAccumulator.partWords) }
+        if let parts = unsafe node.pointee.parts { unsafe pool.give(parts, NoiseAccumulator.partBytes) }
         if unsafe node.pointee.hasLong { for part in 0...NoisePeriod.count { long[Int64(slot) << 3 | Int64(part)] = nil } }
         unsafe node.pointee.isLive = false
         live -= 1

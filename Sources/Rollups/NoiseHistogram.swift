@@ -1,67 +1,80 @@
 import Telemetry
 
-/// Time by level in 0.1 dB bins, sparse: eight bytes a bin that occurs, in ascending order, in a piece of a ``NoisePool``.
+/// Time by level in 0.1 dB bins, sparse: four bytes a bin that occurs, in ascending order, in a piece of a ``NoisePool``.
 /// Percentiles cannot be merged from percentiles, histograms can (domain §7). A plain value: who holds it gives its piece
 /// back.
 @safe
 struct NoiseHistogram: BitwiseCopyable {
-    // Bin + 200 in the upper 16 bits, milliseconds in the lower 48. The piece belongs to this histogram alone.
-    private var entries: UnsafeMutablePointer<UInt64>?
-    private(set) var count: Int32 = 0
+    // Bin + 200 in the upper 12 bits, milliseconds in the lower 20. A bin with more time than that (17 minutes) has several
+    // entries, of which all but the first are full. The piece belongs to this histogram alone.
+    private var entries: UnsafeMutablePointer<UInt32>?
+    private var count: Int32 = 0
     private var capacity: Int32 = 0
-    private static let time: UInt64 = 1 << 48 - 1
+    private static let time: UInt32 = 1 << 20 - 1
 
     init() { unsafe entries = nil }
 
     /// Bins are −200…2000: −20.0 dB to 200.0 dB, all that a reading can have.
     @inline(__always)
     mutating func add(bin: Int32, milliseconds: UInt64, pool: NoisePool) {
-        let key = UInt64(bin + 200) << 48
+        let key = UInt32(bin + 200) << 20
         var low = 0
         var high = Int(count)
         while low < high {
             let middle = (low + high) / 2
             if unsafe entries![middle] < key { low = middle + 1 } else { high = middle }
         }
+        var left = milliseconds
         if low < count, unsafe entries![low] & ~NoiseHistogram.time == key {
-            unsafe entries![low] += milliseconds
-            return
+            let room = unsafe UInt64(NoiseHistogram.time - entries![low] & NoiseHistogram.time)
+            let taken = min(left, room)
+            unsafe entries![low] += UInt32(taken)
+            left -= taken
         }
+        while left > 0 {
+            let taken = min(left, UInt64(NoiseHistogram.time))
+            insert(key | UInt32(taken), at: low, pool: pool)
+            left -= taken
+        }
+    }
+
+    private mutating func insert(_ entry: UInt32, at place: Int, pool: NoisePool) {
         if count == capacity { grow(pool) }
-        let place = unsafe entries! + low
-        unsafe (place + 1).update(from: place, count: Int(count) - low)
-        unsafe place.pointee = key | milliseconds
+        let place = unsafe entries! + place
+        unsafe (place + 1).update(from: place, count: entries! + Int(count) - place)
+        unsafe place.pointee = entry
         count += 1
     }
 
     @inline(never)
     private mutating func grow(_ pool: NoisePool) {
-        let larger = NoisePool.capacity(for: Int(count) + 1)
-        let piece = unsafe pool.take(larger)
+        let bytes = NoisePool.size(for: (Int(count) + 1) * 4)
+        let piece = unsafe pool.take(bytes).bindMemory(to: UInt32.self, capacity: bytes / 4)
         if let old = unsafe entries {
             unsafe piece.update(from: old, count: Int(count))
-            unsafe pool.give(old, Int(capacity))
+            unsafe pool.give(old, Int(capacity) * 4)
         }
         unsafe entries = unsafe piece
-        capacity = Int32(larger)
+        capacity = Int32(bytes / 4)
     }
 
     mutating func removeAll(pool: NoisePool) {
-        if let piece = unsafe entries { unsafe pool.give(piece, Int(capacity)) }
+        if let piece = unsafe entries { unsafe pool.give(piece, Int(capacity) * 4) }
         self = NoiseHistogram()
-    }
-
-    subscript(index: Int) -> (bin: Int32, milliseconds: UInt64) {
-        let entry = unsafe entries![index]
-        return (Int32(entry >> 48) - 200, entry & NoiseHistogram.time)
     }
 
     /// Each bin that occurs with its time, ascending.
     @inline(__always)
     func forEach(_ body: (_ bin: Int32, _ milliseconds: UInt64) -> Void) {
-        for index in 0..<Int(count) {
-            let entry = unsafe entries![index]
-            body(Int32(entry >> 48) - 200, entry & NoiseHistogram.time)
+        var index = 0
+        while index < count {
+            let bin = unsafe entries![index] >> 20
+            var milliseconds: UInt64 = 0
+            while index < count, unsafe entries![index] >> 20 == bin {
+                unsafe milliseconds += UInt64(entries![index] & NoiseHistogram.time)
+                index += 1
+            }
+            body(Int32(bin) - 200, milliseconds)
         }
     }
 
@@ -74,7 +87,7 @@ struct NoiseHistogram: BitwiseCopyable {
             let entry = unsafe entries![index]
             let before = accumulated
             accumulated += Int64(entry & NoiseHistogram.time)
-            result.pass(bin: Int32(entry >> 48) - 200, before: before, after: accumulated, total: total)
+            result.pass(bin: Int32(entry >> 20) - 200, before: before, after: accumulated, total: total)
         }
         return result
     }

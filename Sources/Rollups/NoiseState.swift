@@ -45,12 +45,15 @@ struct NoiseStateWriter {
 
     mutating func histogram(_ histogram: NoiseHistogram) {
         var unit: UInt64 = 0
-        histogram.forEach { unit = NoiseStateWriter.commonDivisor(unit, $1) }
-        number(UInt64(histogram.count))
+        var bins: UInt64 = 0
+        histogram.forEach {
+            unit = NoiseStateWriter.commonDivisor(unit, $1)
+            bins += 1
+        }
+        number(bins)
         number(max(1, unit))
         var last: Int32 = -201
-        for index in 0..<Int(histogram.count) {
-            let (bin, milliseconds) = histogram[index]
+        histogram.forEach { bin, milliseconds in
             number(Int64(bin - last))
             number(milliseconds / max(1, unit))
             last = bin
@@ -121,8 +124,9 @@ struct NoiseStateReader {
         var bin: Int64 = -201
         for _ in 0..<count where !isDamaged {
             bin += number()
-            let milliseconds = number() * unit
-            guard (-200...2000).contains(bin) else { return isDamaged = true }
+            let (milliseconds, isOverflow) = number().multipliedReportingOverflow(by: unit)
+            // No bucket has more than 2⁴⁰ ms in a bin: 34 years.
+            guard (-200...2000).contains(bin), !isOverflow, milliseconds <= 1 << 40 else { return isDamaged = true }
             histogram.add(bin: Int32(bin), milliseconds: UInt64(milliseconds), pool: pool)
         }
     }

@@ -1,0 +1,103 @@
+import Testing
+
+@testable import Rollups
+
+@Suite struct NoiseHistogramTests {
+    /// Against a dictionary, through what a bucket's row keeps of it: any order, times beyond what an entry holds.
+    @Test(arguments: UInt64(1)...20) func sameAsADictionary(seed: UInt64) {
+        var random = Steps(seed)
+        let pool = NoisePool()
+        var histogram = NoiseHistogram()
+        var expected: [Int32: UInt64] = [:]
+        for _ in 0..<random.below(400) {
+            let bin = Int32(random.below(40)) * 7 - 200
+            let milliseconds = [1, 1000, 1 << 20 - 1, 1 << 20, 86_400_000][random.below(5)] + UInt64(random.below(3))
+            histogram.add(bin: bin, milliseconds: milliseconds, pool: pool)
+            expected[bin, default: 0] += milliseconds
+        }
+        func content(_ histogram: NoiseHistogram) -> [Int32: UInt64] {
+            var content: [Int32: UInt64] = [:]
+            var last: Int32 = .min
+            histogram.forEach { bin, milliseconds in
+                #expect(bin > last, "ascending, each once")
+                last = bin
+                content[bin] = milliseconds
+            }
+            return content
+        }
+        #expect(content(histogram) == expected)
+        var writer = NoiseStateWriter()
+        writer.begin()
+        writer.histogram(histogram)
+        var reader = NoiseStateReader(writer.bytes)
+        var restored = NoiseHistogram()
+        reader.histogram(into: &restored, pool: pool)
+        #expect(!reader.isDamaged && reader.isAtEnd)
+        #expect(content(restored) == expected)
+        histogram.removeAll(pool: pool)
+        restored.removeAll(pool: pool)
+        #expect(pool.bytesOut == 0)
+    }
+
+    @Test func aStateWithImpossibleTimesIsDamaged() {
+        for (time, unit) in [(UInt64(1) << 48, UInt64(1) << 48), (1 << 41, 1), (1, 1 << 41)] {
+            var writer = NoiseStateWriter()
+            writer.begin()
+            for number in [1, unit, 100, time] { writer.number(number) }
+            var reader = NoiseStateReader(writer.bytes)
+            var histogram = NoiseHistogram()
+            reader.histogram(into: &histogram, pool: NoisePool())
+            #expect(reader.isDamaged)
+        }
+    }
+
+    /// Pieces never overlap while they are out, and what came back serves any size again.
+    @Test(arguments: UInt64(1)...10) func piecesOfThePoolAreApart(seed: UInt64) {
+        var random = Steps(seed)
+        let pool = NoisePool()
+        var out: [(piece: UnsafeMutableRawPointer, bytes: Int, mark: UInt8)] = unsafe []
+        func giveBack(_ index: Int) {
+            let (piece, bytes, mark) = unsafe out.remove(at: index)
+            #expect(unsafe UnsafeRawBufferPointer(start: piece, count: bytes).allSatisfy { $0 == mark })
+            unsafe pool.give(piece, bytes)
+        }
+        for step in 0..<2000 {
+            if random.below(5) < 3 {
+                let bytes = NoisePool.size(for: 1 << random.below(19))
+                let piece = unsafe pool.take(bytes)
+                let mark = UInt8(truncatingIfNeeded: step)
+                unsafe piece.initializeMemory(as: UInt8.self, repeating: mark, count: bytes)
+                unsafe out.append((piece, bytes, mark))
+            } else if unsafe !out.isEmpty {
+                giveBack(random.below(unsafe out.count))
+            }
+        }
+        while unsafe !out.isEmpty { giveBack(unsafe out.count - 1) }
+        #expect(pool.bytesOut == 0)
+    }
+
+    /// What small pieces have left joins again: as many large ones fit as before.
+    @Test func outgrownPiecesBecomeLargerOnes() {
+        let pool = NoisePool()
+        let small = unsafe (0..<4032).map { _ in unsafe pool.take(64) }
+        #expect(pool.slabCount == 1)
+        for unsafe piece in unsafe small { unsafe pool.give(piece, 64) }
+        _ = unsafe pool.take(1 << 17)
+        #expect(pool.slabCount == 1)
+    }
+}
+
+/// SplitMix64 (Steele, Lea, Flood 2014): the same numbers for the same seed.
+private struct Steps {
+    private var state: UInt64
+
+    init(_ seed: UInt64) { state = seed }
+
+    mutating func below(_ limit: Int) -> Int {
+        state &+= 0x9E37_79B9_7F4A_7C15
+        var mixed = state
+        mixed = (mixed ^ mixed >> 30) &* 0xBF58_476D_1CE4_E5B9
+        mixed = (mixed ^ mixed >> 27) &* 0x94D0_49BB_1331_11EB
+        return Int((mixed ^ mixed >> 31) % UInt64(limit))
+    }
+}
