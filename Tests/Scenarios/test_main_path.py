@@ -260,6 +260,42 @@ class Commands(Folder):
         self.assertIn("ALERT", first.stdout)
         self.assertEqual(first.stderr, "")
 
+    def test_devices_are_listed_and_shown(self):
+        ts = 1717768800000
+        lines = [f'patrol/v1/in/g/noise/meter-{i} {{"ts":{ts + i * 60_000},"laeq":60}}' for i in range(3)]
+        lines += [f'patrol/v1/in/h/vehicle/car {{"ts":{ts},"lat":30.3,"lon":120}}',
+                  f'patrol/v1/in/h/vehicle/car {{"ts":{ts + 1000},"lat":300,"lon":120}}']
+        store = self.path("s.db")
+        self.assertEqual(patrol("replay", self.path("r.txt", "\n".join(lines) + "\n"), "--into", store).returncode, 0)
+
+        def listed(*arguments):
+            result = patrol("devices", "list", "--store", store, "--format", "json", *arguments)
+            self.assertEqual(result.returncode, 0, result.stderr)
+            return [(d["id"], d["newest_ts"]) for d in map(json.loads, result.stdout.splitlines())]
+        self.assertEqual(listed("--kind", "noise"), [(f"meter-{i}", ts + i * 60_000) for i in range(3)])
+        self.assertEqual(listed("--gateway", "h"), [("car", ts)])
+        self.assertEqual(listed("--silent", str(ts + 60_000)), [("meter-0", ts), ("car", ts)])
+        self.assertEqual(patrol("devices", "list", "--store", store, "--kind", "drone").returncode, 2)
+        car = json.loads(patrol("devices", "show", "ca", "--store", store, "--format", "json").stdout)
+        self.assertEqual((car["id"], car["gateway"], car["rejects"][0]["field"]), ("car", "h", "lat"))
+        unknown = patrol("devices", "show", "meter", "--store", store)
+        self.assertEqual(unknown.returncode, 1)
+        self.assertIn("write more of it", unknown.stderr)
+
+    def test_every_command_has_examples_in_its_help(self):
+        def subcommands(text):
+            part = text.partition("SUBCOMMANDS:\n")[2].partition("\n\n")[0]
+            return [line.split()[0] for line in part.splitlines() if line[2:3].strip()]
+        for name in subcommands(patrol("--help").stdout):
+            text = patrol("help", name).stdout
+            has_examples = f"  patrol {name}" in text.partition("EXAMPLE")[2]
+            self.assertTrue(has_examples or subcommands(text), f"help {name}")
+            for below in subcommands(text):
+                help_below = patrol("help", name, below).stdout
+                self.assertIn("OVERVIEW", help_below)
+                self.assertTrue(has_examples or f"  patrol {name} {below}" in help_below.partition("EXAMPLE")[2],
+                                f"help {name} {below}")
+
     def test_missing_store_says_what_to_do(self):
         result = patrol("query", "alerts", "--store", self.path("none.db"))
         self.assertEqual(result.returncode, 5)

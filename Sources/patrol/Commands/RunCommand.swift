@@ -18,7 +18,7 @@ struct RunCommand: AsyncParsableCommand {
             reload') reads the rules and the files around them again, all or nothing.
 
             EXAMPLES
-              patrol check patrol.yaml && patrol run --config patrol.yaml
+              patrol run --config patrol.yaml
               PATROL_BROKER_URL=mqtt://10.0.0.5:1883 patrol run
             """)
 
