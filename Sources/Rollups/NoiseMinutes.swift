@@ -29,8 +29,8 @@ public final class NoiseMinutes {
         var late: Timestamp
         var isDirty: Bool
         var isLeaving: Bool
-        // Owned by this node; freed in deinit, reused through the free list.
-        var samples: UnsafeMutablePointer<NoiseSample>
+        // A piece of the pool, `capacity` samples; given back when the node leaves.
+        var samples: UnsafeMutablePointer<NoiseSample>?
     }
 
     /// Calls back with each committed reading of a device that touches `from..<to`.
@@ -40,6 +40,7 @@ public final class NoiseMinutes {
 
     public let buckets: NoiseBuckets
     private let load: Load
+    private let samplePool = NoisePool()
     private var nodes: [Node] = []
     private var freeNode: Int32 = -1
     /// First of the series' nodes, newest bucket first.
@@ -56,8 +57,6 @@ public final class NoiseMinutes {
         self.flushedInput = flushedInput
         self.load = load
     }
-
-    deinit { for index in nodes.indices { unsafe nodes[index].samples.deallocate() } }
 
     /// Makes room for devices up to and including `device`; `newest` is the newest minute that the store may hold.
     public func reserve(device: UInt32, newest: Timestamp = .distantPast) {
@@ -131,7 +130,7 @@ public final class NoiseMinutes {
         var result = TimeSpans()
         let bucket = nodes[Int(slot)].bucket
         for index in 0..<Int(count) {
-            let sample = unsafe nodes[Int(slot)].samples[index]
+            let sample = unsafe nodes[Int(slot)].samples![index]
             let start = bucket + Int64(sample.startMilliseconds)
             result.insert(start, start + Int64(sample.durationMilliseconds))
         }
@@ -170,11 +169,10 @@ public final class NoiseMinutes {
             freeNode = nodes[Int(slot)].next
         } else {
             slot = Int32(nodes.count)
-            let samples = UnsafeMutablePointer<NoiseSample>.allocate(capacity: 64)
             unsafe nodes.append(
                 Node(
-                    series: 0, next: -1, bucket: bucket, count: 0, capacity: 64, merged: 0, covered: 0, lmax: 0, lmin: 0,
-                    late: .distantPast, isDirty: false, isLeaving: false, samples: samples))
+                    series: 0, next: -1, bucket: bucket, count: 0, capacity: 0, merged: 0, covered: 0, lmax: 0, lmin: 0,
+                    late: .distantPast, isDirty: false, isLeaving: false, samples: nil))
         }
         nodes[Int(slot)].series = series
         nodes[Int(slot)].next = next
@@ -208,7 +206,7 @@ public final class NoiseMinutes {
         guard last > first else { return }
         if nodes[Int(slot)].count == nodes[Int(slot)].capacity { grow(slot) }
         let count = nodes[Int(slot)].count
-        unsafe nodes[Int(slot)].samples[Int(count)] = NoiseSample(
+        unsafe nodes[Int(slot)].samples![Int(count)] = NoiseSample(
             startMilliseconds: UInt16(first), durationMilliseconds: UInt16(last - first), levelMillidecibels: level,
             isContinuing: ts < bucket)
         nodes[Int(slot)].count = count + 1
@@ -216,13 +214,23 @@ public final class NoiseMinutes {
         nodes[Int(slot)].lmin = min(nodes[Int(slot)].lmin, lmin)
     }
 
+    @inline(never)
     private func grow(_ slot: Int32) {
-        let capacity = Int(nodes[Int(slot)].capacity)
-        let larger = UnsafeMutablePointer<NoiseSample>.allocate(capacity: capacity * 2)
-        unsafe larger.update(from: nodes[Int(slot)].samples, count: capacity)
-        unsafe nodes[Int(slot)].samples.deallocate()
-        unsafe nodes[Int(slot)].samples = larger
-        nodes[Int(slot)].capacity = Int32(capacity * 2)
+        let old = Int(nodes[Int(slot)].capacity)
+        let bytes = NoisePool.size(for: old * 2 * MemoryLayout<NoiseSample>.stride)
+        let capacity = bytes / MemoryLayout<NoiseSample>.stride
+        let larger = unsafe samplePool.take(bytes).bindMemory(to: NoiseSample.self, capacity: capacity)
+        if let samples = unsafe nodes[Int(slot)].samples { unsafe larger.update(from: samples, count: old) }
+        giveBack(slot)
+        unsafe nodes[Int(slot)].samples = unsafe larger
+        nodes[Int(slot)].capacity = Int32(capacity)
+    }
+
+    private func giveBack(_ slot: Int32) {
+        guard let samples = unsafe nodes[Int(slot)].samples else { return }
+        unsafe samplePool.give(samples, Int(nodes[Int(slot)].capacity) * MemoryLayout<NoiseSample>.stride)
+        unsafe nodes[Int(slot)].samples = nil
+        nodes[Int(slot)].capacity = 0
     }
 
     /// Whether a flush of everything would write a row.
@@ -309,18 +317,12 @@ public final class NoiseMinutes {
             var previous = headOfSeries[series]
             while previous >= 0 && nodes[Int(previous)].next != slot { previous = nodes[Int(previous)].next }
             if previous >= 0 { nodes[Int(previous)].next = nodes[Int(slot)].next }
-            if nodes[Int(slot)].capacity > 64 { shrink(slot) }
+            giveBack(slot)
             nodes[Int(slot)].next = freeNode
             freeNode = slot
         }
         leaving.removeAll(keepingCapacity: true)
         buckets.committed()
-    }
-
-    private func shrink(_ slot: Int32) {
-        unsafe nodes[Int(slot)].samples.deallocate()
-        unsafe nodes[Int(slot)].samples = .allocate(capacity: 64)
-        nodes[Int(slot)].capacity = 64
     }
 
     // MARK: Start (NoiseMinutes+Restore.swift)

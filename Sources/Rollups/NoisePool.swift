@@ -1,4 +1,4 @@
-/// Memory for what the coarser buckets hold, in pieces of a power of two, cut from large slabs and joined again by the
+/// Memory for what the buckets hold, in pieces of a power of two, cut from large slabs and joined again by the
 /// buddy method (Knuth, TAOCP 1, §2.5): the open buckets grow and go all the time, the path of the readings shall not ask
 /// the system for memory, and what one bucket has outgrown is room for larger ones.
 @safe
