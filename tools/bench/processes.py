@@ -78,10 +78,10 @@ class Process:
         return "".join(self.log.readlines()[-10:])
 
     def memory_megabytes(self):
-        """Resident memory now and at its highest."""
+        """Resident memory now and at its highest, and the anonymous part of it now: without pages of files, as programs are."""
         with open(f"/proc/{self.child.pid}/status") as status:
             fields = dict(line.split(":", 1) for line in status)
-        return tuple(int(fields[name].split()[0]) / 1024 for name in ("VmRSS", "VmHWM"))
+        return tuple(int(fields[name].split()[0]) / 1024 for name in ("VmRSS", "VmHWM", "RssAnon"))
 
     def __enter__(self):
         return self

@@ -144,7 +144,8 @@ def memory(bench):
         rows.append(Result(
             f"memory-{devices // 1000}k", f"resident memory at its highest, {devices:,} devices", "MB", f"≤ {limit}",
             ours["highest_mb"], floor["highest_mb"], None,
-            {"resident_at_the_end_mb": {"patrol": ours["resident_mb"], "floor": floor["resident_mb"]}}))
+            {f"{part}_at_the_end_mb": {"patrol": ours[f"{part}_mb"], "floor": floor[f"{part}_mb"]}
+             for part in ("resident", "anonymous")}))
     return rows
 
 

@@ -98,7 +98,7 @@ def from_stub(side, recording, qos, rules=None, environment=None):
                 subscriber.stop(check=True)
                 check_stored(store, recording.readings)
                 result = sample(seconds, subscriber.cpu_seconds, recording.readings)
-                result["resident_mb"], result["highest_mb"] = memory
+                result["resident_mb"], result["highest_mb"], result["anonymous_mb"] = memory
                 return result
 
 
