@@ -61,6 +61,7 @@ class Process:
         timer.cancel()
         self.child.returncode = os.waitstatus_to_exitcode(status)
         self.cpu_seconds = usage.ru_utime + usage.ru_stime
+        self.highest_megabytes = usage.ru_maxrss / 1024
         if check and self.child.returncode:
             raise BenchError(f"{' '.join(self.command)} ended with {self.child.returncode}\n{self.tail()}")
         return self

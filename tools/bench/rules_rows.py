@@ -1,9 +1,13 @@
 """Rows on rules: what they cost beside the one rule of the main path, and how fast the past is judged."""
 import os
+import sqlite3
+import time
 from pathlib import Path
 
+import counting
 import workloads
-from processes import Process
+from processes import Mosquitto, PatrolSubscriber, Process, wait_stored
+from toolchain import BenchError
 
 WINDOW = """rules:
   - id: window
@@ -37,16 +41,17 @@ def thousand():
     return "\n".join(lines) + "\n"
 
 
-def replay(bench, recording, rules):
+def replay(bench, recording, rules, environment=None):
     with bench.store() as store:
         command = [bench.patrol, "replay", recording.path, "--into", store]
         if rules:
             path = store.parent / "rules.yaml"
             path.write_text(rules)
             command += ["--rules", path]
-        process = Process(command, log=store.parent / "replay.log").wait(limit_seconds=1800)
+        process = Process(command, environment, log=store.parent / "replay.log").wait(limit_seconds=1800)
         workloads.check_stored(store, recording.readings)
-        return workloads.sample(process.wall_seconds, process.cpu_seconds, recording.readings)
+        sample = workloads.sample(process.wall_seconds, process.cpu_seconds, recording.readings)
+        return sample | {"highest_mb": process.highest_megabytes}
 
 
 def rows(rows):
@@ -87,7 +92,50 @@ def rows(rows):
             "rules-backtest", "backtest of Tallinn, 12 rules with windows", "s", "≤ 2", sorted(taken)[len(taken) // 2], None,
             None, {"seconds": [round(seconds, 2) for seconds in taken]})]
 
+    def memory(bench):
+        devices = 10_000 if bench.quick else 100_000
+        recording = bench.recording(max(bench.messages, devices), devices=devices)
+        taken = replay(bench, recording, DISTRICT)["highest_mb"]
+        return [rows.Result(
+            "rules-memory", f"resident memory at its highest, {devices:,} devices, the district's rules", "MB", "≤ 300", taken,
+            None, None, {})]
+
+    def ready(bench):
+        """A replay is killed with half of its readings stored; `patrol run` then has all of them to judge again that came
+        since the last checkpoint."""
+        recording = bench.recording(bench.messages, devices=10_000)
+        with bench.store() as store, Mosquitto(store.parent) as broker:
+            path = store.parent / "rules.yaml"
+            path.write_text(WINDOW)
+            command = [bench.patrol, "replay", recording.path, "--into", store, "--rules", path]
+            victim = Process(command, log=store.parent / "replay.log")
+            wait_stored(store, recording.readings // 2, victim)
+            victim.child.kill()
+            victim.wait(check=False)
+            with sqlite3.connect(store) as db:
+                ((redone,),) = db.execute("SELECT input - checkpoint_input FROM engine_state")
+            if redone == 0:
+                raise BenchError("the replay was killed behind a checkpoint: nothing is to be judged again")
+            started = time.monotonic()
+            with PatrolSubscriber(bench, broker.port, 1, store, WINDOW) as patrol:
+                patrol.wait_ready()
+                seconds = time.monotonic() - started
+        return [rows.Result(
+            "rules-ready", "ready after a kill, 10,000 devices with windows of 20 minutes", "s", "≤ 5", seconds, None, None,
+            {"readings_judged_again": redone})]
+
+    def allocations(bench):
+        size = bench.messages // 4
+        counts = counting.allocations(
+            bench.ours, bench.recording(size), bench.recording(2 * size),
+            lambda recording, environment: replay(bench, recording, DISTRICT, environment))
+        return [rows.Result(
+            "rules-allocations", "allocations per reading, the district's rules", "", "≤ 0.005 (0)", counts["own"], None, None, counts)]
+
     return {
+        "rules-memory": memory,
+        "rules-ready": ready,
+        "rules-allocations": allocations,
         "rules-district": against_one_rule("rules-district", "replay with the district's rules, against one", lambda: DISTRICT),
         "rules-1000": against_one_rule("rules-1000", "replay with 1,000 rules, ten a meter, against one", thousand),
         "rules-window": evaluations,
