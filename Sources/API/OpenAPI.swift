@@ -32,6 +32,7 @@ enum OpenAPI {
         case .readings: "Readings of a kind, newest first."
         case .minutes: "Minutes of noise, newest first."
         case .alerts: "Alerts, newest first."
+        case .silences: "Silences of alerts, newest first; match is JSON."
         case .tasks: "Tasks, newest first."
         case .rejects: "Rejected readings and messages, newest first."
         case .devices: "Devices."
@@ -49,10 +50,9 @@ enum OpenAPI {
         if collection == .readings || collection == .devices {
             list.append(parameter("kind", "query", "Kind of device.", "{\"type\":\"string\",\"enum\":[\(kinds)]}"))
         }
-        if collection == .alerts || collection == .tasks {
-            list.append(parameter("state", "query", collection == .alerts ? "pending, firing or resolved." : "Stage.", text))
-        }
-        list.append(parameter("device", "query", "Id of one device.", text))
+        let states: [StoreCollection: String] = [.alerts: "pending, firing or resolved.", .silences: "standing or over.", .tasks: "Stage."]
+        if let about = states[collection] { list.append(parameter("state", "query", about, text)) }
+        if collection != .silences { list.append(parameter("device", "query", "Id of one device.", text)) }
         if collection != .devices {
             list.append(parameter("since", "query", "From here on: milliseconds since 1970 or RFC 3339.", text))
             list.append(parameter("until", "query", "Before this.", text))

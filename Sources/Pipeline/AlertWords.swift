@@ -13,18 +13,53 @@ extension AlertDetail {
             textChinese: facts.chinese, unit: rule.unit, bound: facts.bound, standard: facts.standard,
             coverage: facts.coverage, devices: devices.isEmpty ? nil : devices.joined(separator: ","),
             reason: alert.state == .resolved ? alert.reason.rawValue : nil)
+        metric = facts.metric
+        (readingsFrom, readingsUntil) = (facts.readings.lowerBound, facts.readings.upperBound)
+    }
+}
+
+extension AlertDetail {
+    /// Of an alert of a Patrol that kept none.
+    fileprivate init(ofUnknown alert: Alert) {
+        self.init(
+            titleEnglish: alert.rule, titleChinese: alert.rule, textEnglish: "", textChinese: "", unit: "", bound: nil,
+            standard: nil, coverage: nil, devices: nil, reason: AlertSnapshot.Reason.rule.rawValue)
+    }
+}
+
+/// Where a group's alert is: at its fence, whatever its vehicles' records say.
+extension Engine {
+    func isElsewhere(_ snapshot: AlertSnapshot) -> Bool {
+        snapshot.subject.map { $0.hasPrefix("fence/") || $0.hasPrefix("rule/") } ?? false
+    }
+
+    /// The middle of the corners of its fence.
+    func fencePlace(_ snapshot: AlertSnapshot) -> Position? {
+        guard let subject = snapshot.subject, subject.hasPrefix("fence/"),
+            let corners = options.world.fences[String(subject.dropFirst(6))]?.shape.polygons.first?.rings.first, !corners.isEmpty
+        else { return nil }
+        let places = corners.map(\.position)
+        return Position(
+            latitude: places.map(\.latitude).reduce(0, +) / Double(places.count),
+            longitude: places.map(\.longitude).reduce(0, +) / Double(places.count))
+    }
+
+    func areaOfFence(_ snapshot: AlertSnapshot) -> String? {
+        let areas = options.world.areas
+        return fencePlace(snapshot).flatMap { areas.number(at: $0) }.map { areas.areas[$0].code }
     }
 }
 
 extension Engine {
     /// A firing alert whose severity has risen.
-    func writeEscalation(_ snapshot: AlertSnapshot, _ row: Alert, into result: inout Committed) throws(StoreError) {
+    func writeEscalation(
+        _ snapshot: AlertSnapshot, _ row: Alert, _ detail: AlertDetail, into result: inout Committed
+    ) throws(StoreError) {
         try store.writeAlertEvent(
             alert: row.id, state: "escalated", at: snapshot.escalatedAt ?? row.startedAt, value: row.value,
             clock: snapshot.clock)
         guard options.publishes else { return }
-        var event = CloudEvents.alert(
-            row, rule: options.rules.definitions[snapshot.rule], options: options, step: "escalated-\(row.severity)")
+        var event = CloudEvents.alert(row, detail, options: options, step: "escalated-\(row.severity)")
         event.sequence = try store.append(outbox: event)
         result.events.append(event)
     }
@@ -37,6 +72,7 @@ extension Engine {
                 continue
             }
             dispatcher.alertEnded(row.id)
+            silences.silenced[row.id] = nil
             row.state = "resolved"
             row.resolvedAt = state.clock
             try store.write(alert: row)
@@ -44,15 +80,9 @@ extension Engine {
             try store.writeAlertEvent(
                 alert: row.id, state: row.state, at: state.clock, value: row.value, clock: state.clock)
             guard options.publishes else { continue }
-            // The rule may be gone: its name is all that is known of it.
-            let rule = options.rules.definitions.first { $0.id == row.rule }
-            var event = CloudEvents.alert(
-                row,
-                rule: rule
-                    ?? RuleDefinition(
-                        id: row.rule, titleEnglish: row.rule, titleChinese: row.rule, kind: row.kind,
-                        condition: .all([.leaf(Leaf(.missed(1), .holds))]), holdMilliseconds: 0, severity: .info,
-                        taskKind: nil), options: options)
+            // The rule may be gone: what the alert has said is all that is known.
+            let detail = try ruleRows.detail(of: row.id)
+            var event = CloudEvents.alert(row, detail ?? AlertDetail(ofUnknown: row), options: options)
             event.sequence = try store.append(outbox: event)
             result.events.append(event)
         }

@@ -121,13 +121,14 @@ extension Engine {
 
     func writeAlerts(into result: inout Committed) throws(StoreError) {
         guard alerts.hasChanges else { return }
+        defer { silences.ofTransitions.removeAll(keepingCapacity: true) }
         var number = 0
         do {
             try alerts.drain(
                 vanished: { try store.deletePendingAlert(id: alert($0).id) },
                 transitions: {
                     try writeDispatch(beforeTransition: number, into: &result)
-                    try write(transition: $0, into: &result)
+                    try write(transition: $0, number, into: &result)
                     number += 1
                 },
                 open: { try writeRow($0) })
@@ -150,13 +151,15 @@ extension Engine {
         try store.write(alert: row)
     }
 
-    private func write(transition snapshot: AlertSnapshot, into result: inout Committed) throws(StoreError) {
-        let rule = options.rules.definitions[snapshot.rule]
+    private func write(
+        transition snapshot: AlertSnapshot, _ number: Int, into result: inout Committed
+    ) throws(StoreError) {
         let row = alert(snapshot)
         try writeRow(snapshot)
-        let detail = AlertDetail(snapshot, device: table.devices[Int(snapshot.device)], self)
+        var detail = AlertDetail(snapshot, device: table.devices[Int(snapshot.device)], self)
+        detail.silencedBy = silences.ofTransitions[number]
         try ruleRows.write(detail: detail, of: row.id)
-        if snapshot.isEscalation { return try writeEscalation(snapshot, row, into: &result) }
+        if snapshot.isEscalation { return try writeEscalation(snapshot, row, detail, into: &result) }
         if snapshot.state == .firing {
             try store.writeAlertEvent(
                 alert: row.id, state: "pending", at: row.startedAt, value: row.value, clock: snapshot.clock)
@@ -165,7 +168,7 @@ extension Engine {
             alert: row.id, state: row.state, at: row.resolvedAt ?? row.firedAt ?? row.startedAt, value: row.value,
             clock: snapshot.clock)
         if options.publishes {
-            var event = CloudEvents.alert(row, rule: rule, options: options)
+            var event = CloudEvents.alert(row, detail, options: options)
             event.sequence = try store.append(outbox: event)
             result.events.append(event)
         }
@@ -177,8 +180,8 @@ extension Engine {
         return Alert(
             id: Identifier.alert(
                 rule: rule.id, kind: rule.kind, device: snapshot.subject ?? device.id, startedAt: snapshot.startedAt),
-            rule: rule.id, device: device.id, kind: rule.kind, deviceNumber: snapshot.device, site: device.site,
-            area: device.area ?? "unknown", severity: snapshot.severity.rawValue, state: snapshot.state.rawValue,
+            rule: rule.id, device: device.id, kind: rule.kind, deviceNumber: snapshot.device,
+            site: isElsewhere(snapshot) ? nil : device.site, area: areaOfFence(snapshot) ?? device.area ?? "unknown", severity: snapshot.severity.rawValue, state: snapshot.state.rawValue,
             startedAt: snapshot.startedAt, firedAt: snapshot.firedAt, resolvedAt: snapshot.resolvedAt,
             value: snapshot.value)
     }

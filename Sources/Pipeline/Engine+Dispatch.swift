@@ -26,7 +26,7 @@ extension Engine {
     /// Tasks as the store has them.
     func restoreDispatch() throws(StoreError) {
         for task in try taskRows.open() { dispatcher.restore(task) }
-        nextDue = dispatcher.nextDue
+        refreshNextDue()
         let row = try store.rows("SELECT correction, at FROM server_clock")[0]
         // Where no clock runs, the server's own clock is as good as any.
         clockCorrection = dispatcher.count == 0 ? 0 : row[0].integer
@@ -67,8 +67,10 @@ extension Engine {
             let timer = hasTimer ? max(Timestamp(milliseconds: alerts.nextDue), alerts.now + 1) : .distantFuture
             let hasClock = nextDue <= server.milliseconds
             if hasClock && (!hasTimer || nextDue <= (timer + lead).milliseconds) {
-                anything = dispatcher.advance(to: Timestamp(milliseconds: nextDue)) || anything
+                let moment = Timestamp(milliseconds: nextDue)
+                anything = dispatcher.advance(to: moment) || anything
                 noteDispatch()
+                anything = endSilences(at: moment) || anything
             } else if hasTimer {
                 timers = true
                 alerts.advance(to: timer)
@@ -87,6 +89,7 @@ extension Engine {
         guard options.clock == .wall else { return }
         clockCorrection -= milliseconds
         dispatchJournal.steps.append((state.input, serverClock, milliseconds))
+        refreshNextDue()
     }
 
     /// Time without a reading, by the server's steady clock: what is due happens and is logged as an input, because a
@@ -126,11 +129,12 @@ extension Engine {
         while dispatchJournal.seenTransitions < alerts.transitionCount {
             let snapshot = alerts.transition(dispatchJournal.seenTransitions)
             dispatchJournal.seenTransitions += 1
+            if silences.isInUse && isHeldBack(snapshot, number: dispatchJournal.seenTransitions - 1) { continue }
             guard !snapshot.isEscalation, let kind = options.rules.definitions[snapshot.rule].taskKind else { continue }
             let device = table.devices[Int(snapshot.device)]
             switch snapshot.state {
             case .firing:
-                let place = device.lat.flatMap { lat in device.lon.map { (lat, $0) } }
+                let place = fencePlace(snapshot).map { ($0.latitude, $0.longitude) } ?? device.lat.flatMap { lat in device.lon.map { (lat, $0) } }
                 dispatcher.alertFired(alert(snapshot), kind: kind, place: place, at: serverClock)
             case .resolved: dispatcher.alertResolved(alert(snapshot), kind: kind)
             case .pending: break
@@ -141,7 +145,7 @@ extension Engine {
 
     /// Takes what the dispatcher has to say at this place among the alerts' transitions.
     func noteDispatch() {
-        nextDue = dispatcher.nextDue
+        refreshNextDue()
         guard dispatcher.hasEvents else { return }
         for event in dispatcher.takeEvents() { dispatchJournal.events.append((dispatchJournal.seenTransitions, event)) }
     }
@@ -149,11 +153,12 @@ extension Engine {
     // MARK: Commit
 
     var hasDispatchChanges: Bool {
-        dispatchJournal.written < dispatchJournal.events.count || dispatcher.hasChanged
+        dispatchJournal.written < dispatchJournal.events.count || dispatcher.hasChanged || !silences.steps.isEmpty
     }
 
     /// Writes the events that came before the transition with this number (from 0) of the batch.
     func writeDispatch(beforeTransition number: Int, into result: inout Committed) throws(StoreError) {
+        if !silences.steps.isEmpty { try writeSilences(beforeTransition: number, into: &result) }
         while dispatchJournal.written < dispatchJournal.events.count {
             let (transitions, event) = dispatchJournal.events[dispatchJournal.written]
             if transitions > number { return }

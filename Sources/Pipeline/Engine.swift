@@ -30,6 +30,9 @@ final class Engine {
     let dispatcher: Dispatcher
     let taskRows: TaskRows
     let clockRow: RowTable
+    let silenceRows: SilenceRows
+    /// Silences that stand, and the firing alerts that they hold back.
+    var silences = SilenceBook()
     /// What gateways are told; outlives an engine.
     let gateways: GatewayBook
 
@@ -82,6 +85,7 @@ final class Engine {
         taskRows = try TaskRows(store)
         clockRow = try RowTable(store, "server_clock", ["only", "correction", "at"], isReplacing: true)
         unitRows = try UnitRows(store)
+        silenceRows = try SilenceRows(store)
         units = UnitBoard(options.world.units, zone: options.world.zone, areas: options.world.areas)
         dispatcher = Dispatcher(settings: options.dispatch, units: units, nextNumber: try taskRows.nextNumber())
         // The closure cannot throw: a failing read is kept and fails the batch.
@@ -168,6 +172,7 @@ final class Engine {
             }
         }
         try restoreRollups(pending)
+        try restoreSilences()
         try restoreDispatch()
         try restoreTracks(pending)
         if let error = failure.error { throw error }

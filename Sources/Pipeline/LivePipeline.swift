@@ -75,7 +75,7 @@ public final class LivePipeline: Service {
     }
 
     /// Devices of the devices file that the store does not know, and what has changed of those it does.
-    private static func take(devices: [DeviceRecord]?, into store: StoreWriter) throws {
+    static func take(devices: [DeviceRecord]?, into store: StoreWriter) throws {
         guard let devices else { return }
         var known: [String: Device] = [:]
         for device in try store.devices() { known["\(device.kind.name) \(device.id)"] = device }

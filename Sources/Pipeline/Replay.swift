@@ -3,6 +3,7 @@ import Logging
 import Glibc
 import Ring
 public import Rules
+public import Settings
 import Store
 import Telemetry
 
@@ -18,12 +19,13 @@ public struct ReplayResult: Sendable {
 /// is complete in the store when it returns. Nothing is published.
 public enum Replay {
     public static func run(
-        recording path: String, options: RecordingOptions, into storePath: String, rules: RuleSet,
+        recording path: String, options: RecordingOptions, into storePath: String, rules: RuleSet, settings: Settings? = nil,
         progress: @escaping @Sendable (_ messages: Int, _ bytes: Int) -> Void
     ) throws -> ReplayResult {
         let began = ServerClock.monotonicNanoseconds
         let recording = try Recording(path: path, options: options)
         let store = try StoreWriter(path: storePath)
+        try LivePipeline.take(devices: settings?.devices, into: store)
         let registry = DeviceRegistry()
         for device in try store.devices() {
             registry.add(number: device.number, kind: device.kind, id: device.id, gateway: device.gateway)
@@ -32,6 +34,12 @@ public enum Replay {
         let signals = CommitSignals(ringBell: ring.readable)
         var engine = EngineOptions(clock: .recorded, rules: rules, publishes: false)
         engine.topicRoot = options.topicRoot
+        if let settings {
+            engine.world = settings.world
+            engine.backfillAllowanceMilliseconds = settings.backfillAllowanceMilliseconds
+            engine.rollups = RollupOptions(settings)
+            engine.dispatch = settings.dispatch
+        }
         engine.knowsRules = !rules.definitions.isEmpty
         let processor = try Processor(
             store: store, options: Processor.Options(engine: engine, batchMilliseconds: 1000, retryMilliseconds: nil),

@@ -46,6 +46,7 @@ extension AlertEngine {
         // Of a group every member ends.
         let group = groups.all.first { $0.key.rule == Int32(rule) && $0.value.isFiring && $0.value.devices.contains(device) }
         eventClock = max(now, moment)
+        if endCounting(Int32(rule), device: device, at: moment) { return true }
         var hasEnded = false
         for member in group?.value.members ?? [device] {
             let slot = slot(of: Int32(rule), member)
@@ -55,5 +56,17 @@ extension AlertEngine {
             hasEnded = true
         }
         return hasEnded
+    }
+}
+
+extension AlertEngine {
+    /// Every alert that fires now. O(states).
+    public func firing() -> [AlertSnapshot] {
+        var all: [AlertSnapshot] = []
+        for slot in 0..<states.count where states[slot].rule >= 0 && states[slot].phase == .firing && !states[slot].isMember {
+            all.append(snapshot(slot, .firing))
+        }
+        for (key, group) in groups.all where group.isFiring { all.append(snapshot(key, group, .firing)) }
+        return all
     }
 }

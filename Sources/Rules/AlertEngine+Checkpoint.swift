@@ -4,7 +4,7 @@ import Telemetry
 /// named by the hash of its content, so that the state of a changed one is not taken for its own.
 extension AlertEngine {
     /// Changes with the layout of ``RuleState``: state of another layout is left aside.
-    private static let version = UInt8(truncatingIfNeeded: 1 + MemoryLayout<RuleState>.size)
+    private static let version = UInt8(truncatingIfNeeded: 2 + MemoryLayout<RuleState>.size)
 
     /// Devices whose states stand in one row.
     private static let pageDevices = 128
@@ -100,6 +100,11 @@ extension AlertEngine {
             bytes.append(UInt8(group.severity))
             for moment in [group.startedAt, group.firedAt, group.clock] { AlertEngine.append(moment, to: &bytes) }
             for number in [group.value, group.bound, group.coverage] { AlertEngine.append(number, to: &bytes) }
+            AlertEngine.append(UInt32(group.events.count), to: &bytes)
+            for event in group.events {
+                AlertEngine.append(event.at, to: &bytes)
+                AlertEngine.append(event.device, to: &bytes)
+            }
         }
         for (rule, fires) in recentFires.enumerated() where !fires.isEmpty {
             bytes.append(2)
@@ -142,8 +147,11 @@ extension AlertEngine {
             (group.value, group.bound, group.coverage) = (
                 AlertEngine.load(bytes, &next), AlertEngine.load(bytes, &next), AlertEngine.load(bytes, &next)
             )
+            let events: UInt32 = AlertEngine.load(bytes, &next)
+            group.events = (0..<events).map { _ in (AlertEngine.load(bytes, &next), AlertEngine.load(bytes, &next)) }
             if let rule { groups.all[AlertGroups.Key(rule: Int32(rule), subject: subject)] = group }
         }
+        enqueueGroups()
     }
 
     private static func append<Value: BitwiseCopyable>(_ value: Value, to bytes: inout [UInt8]) {

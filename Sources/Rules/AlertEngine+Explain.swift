@@ -74,10 +74,12 @@ extension AlertEngine {
             if isLeading && state.bound.isFinite && leaf.test != .holds { line.bound = state.bound }
             if isLeading && state.phase != .inactive { line.value = state.value }
             if leaf.subject == .window {
-                let window = unsafe Window(words.words(state.extent + leaf.words), step: leaf.milliseconds)
                 var from = since
                 if leaf.test == .limit { from = max(from, night.state.from) }
-                let folded = window.fold(leaf.fold, since: from)
+                let extent = unsafe words.words(state.extent + leaf.words)
+                let folded = unsafe leaf.fold == .percentile
+                    ? LevelWindow(extent, step: leaf.milliseconds).level(exceeded: leaf.percent, since: from, scratch: levelScratch)
+                    : Window(extent, step: leaf.milliseconds).fold(leaf.fold, since: from)
                 line.coverage = min(1, Double(folded.covered) / Double(leaf.milliseconds * 20))
                 if folded.covered > 0 {
                     let value = leaf.fold == .leq ? level(ofEnergy: folded.value) : folded.value

@@ -17,11 +17,11 @@ struct FenceSets: Sendable {
         }
     }
 
-    /// Whether one of a leaf's fences holds the place.
+    /// The first of a leaf's fences that holds the place, -1 where none does.
     @inline(__always)
-    func holds(_ leaf: Int32, _ place: FixedPosition) -> Bool {
-        var found = false
-        index.forEach(at: place) { if members[Int(leaf) * count + $0] { found = true } }
+    func first(_ leaf: Int32, _ place: FixedPosition) -> Int {
+        var found = -1
+        index.forEach(at: place) { if members[Int(leaf) * count + $0] && (found < 0 || $0 < found) { found = $0 } }
         return found
     }
 
@@ -58,16 +58,18 @@ extension AlertEngine {
     }
 
     /// Judges a fix against a fence leaf. Words: the settled side (1 inside, 2 outside, 0 not known) and 4 while the other
-    /// side is on trial; since when it is.
+    /// side is on trial, from bit 8 on the number of the fence that held it last, plus one; since when it is on trial.
     func fence(
         _ leaf: CompiledLeaf, at place: FixedPosition, ts: Timestamp, _ words: UnsafeMutablePointer<UInt64>
     ) -> Bool {
-        let side: UInt64 = fences.holds(leaf.fences, place) ? 1 : 2
+        let fence = fences.first(leaf.fences, place)
+        let side: UInt64 = fence >= 0 ? 1 : 2
+        let number = unsafe fence >= 0 ? UInt64(fence + 1) << 8 : words[0] & ~0xFF
         var settled = unsafe words[0] & 3
         var hasChanged = false
         if settled == 0 || side == settled {
             settled = side
-            unsafe words[0] = side
+            unsafe words[0] = side | number
         } else {
             if unsafe words[0] & 4 == 0 {
                 unsafe words[0] |= 4
@@ -75,7 +77,7 @@ extension AlertEngine {
             }
             if unsafe ts.milliseconds - Int64(bitPattern: words[1]) >= leaf.milliseconds {
                 settled = side
-                unsafe words[0] = side
+                unsafe words[0] = side | number
                 hasChanged = true
             }
         }

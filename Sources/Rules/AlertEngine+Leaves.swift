@@ -45,12 +45,23 @@ extension AlertEngine {
                 value = window.total(at: reading.ts, since: bound.since)
             case .window:
                 guard let amount = operand(leaf, reading, extent) else { continue }
-                let window = unsafe Window(words.words(extent + leaf.words), step: leaf.milliseconds)
-                window.add(
-                    leaf.fold == .leq ? energy(ofLevel: amount) : amount, from: reading.ts, to: reading.end, fold: leaf.fold)
-                let folded = window.fold(leaf.fold, since: bound.since)
+                let folded: (value: Double, covered: Int64)
+                if leaf.fold == .percentile {
+                    let window = unsafe LevelWindow(words.words(extent + leaf.words), step: leaf.milliseconds)
+                    window.add(amount, from: reading.ts, to: reading.end)
+                    folded = unsafe window.level(exceeded: leaf.percent, since: bound.since, scratch: levelScratch)
+                } else {
+                    let window = unsafe Window(words.words(extent + leaf.words), step: leaf.milliseconds)
+                    window.add(
+                        leaf.fold == .leq ? energy(ofLevel: amount) : amount, from: reading.ts, to: reading.end, fold: leaf.fold)
+                    folded = window.fold(leaf.fold, since: bound.since)
+                }
                 isKnown = folded.covered >= leaf.minimumCovered && folded.covered > 0
-                value = leaf.fold == .leq ? level(ofEnergy: folded.value) : folded.value
+                var energy = folded.value
+                if leaf.background >= 0 && isKnown {
+                    isKnown = takeBackground(from: &energy, leaf, until: reading.end, since: bound.since)
+                }
+                value = leaf.fold == .leq ? level(ofEnergy: energy) : folded.value
                 if leaf.fold == .leq || leaf.fold == .mean { value = (value * 100).rounded() / 100 }
                 if number == Int(rule.leading) {
                     states[slot].coverage = Float(min(1, Double(folded.covered) / Double(leaf.milliseconds * 20)))
@@ -96,6 +107,27 @@ extension AlertEngine {
             seen.breaks = !run(Int(rule.firstOperation), Int(rule.operations), holds: then.holds, fails: then.fails).holds
         }
         return seen
+    }
+
+    /// Takes the energy of the reference meter over the same window away, as far as it was heard; without enough of it
+    /// the energy stays. False where the difference is less than 3 dB: the source cannot be told from the background.
+    @inline(never)
+    private func takeBackground(
+        from energy: inout Double, _ leaf: CompiledLeaf, until end: Timestamp, since: Timestamp
+    ) -> Bool {
+        let device = backgroundDevices[Int(leaf.background)]
+        guard device >= 0 else { return true }
+        let slot = slot(of: rules.backgrounds[Int(leaf.background)].rule, UInt32(device))
+        guard slot >= 0 else { return true }
+        let window = unsafe Window(words.words(states[slot].extent), step: leaf.milliseconds)
+        let newest = (end.milliseconds - 1) / leaf.milliseconds
+        let first = Timestamp(milliseconds: (newest - Int64(Window.steps) + 1) * leaf.milliseconds)
+        let reference = window.fold(.leq, since: max(since, first))
+        guard reference.covered > 0, reference.covered >= leaf.minimumCovered else { return true }
+        // 10^0.3: 3 dB.
+        guard energy >= reference.value * 1.995_262_314_968_879_5 else { return false }
+        energy -= reference.value
+        return true
     }
 
     /// The value of a leaf's metric, nil where the reading does not carry it.

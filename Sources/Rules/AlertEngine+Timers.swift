@@ -22,6 +22,10 @@ extension AlertEngine {
     func fireTimers() {
         while heap.nextDue <= now.milliseconds {
             let entry = heap.pop()
+            if entry.slot < 0 {
+                expire(entry)
+                continue
+            }
             guard entry.slot < states.count, states[entry.slot].rule == entry.rule,
                 states[entry.slot].device == entry.device, states[entry.slot].queued == entry.due
             else { continue }

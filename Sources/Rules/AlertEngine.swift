@@ -50,6 +50,10 @@ public final class AlertEngine {
     let limitTable: UnsafeMutablePointer<(Double, Double, Double)>
     /// Per rule: bits of the words that lift it.
     let liftMasks: UnsafeMutablePointer<UInt64>
+    /// For percentiles of a window: ``LevelWindow/bins`` zeros.
+    let levelScratch: UnsafeMutablePointer<UInt32>
+    /// By reference meter its device number, -1 until it is there.
+    var backgroundDevices: [Int32]
     var entries: UnsafeMutablePointer<Entry>
     var lists: UnsafeMutablePointer<Int32>
     var lifts: UnsafeMutablePointer<Lift>
@@ -126,6 +130,9 @@ public final class AlertEngine {
             let mask = definition.liftedBy.reduce(UInt64(0)) { $0 | 1 << UInt64(words.firstIndex(of: $1) ?? 0) }
             unsafe (liftMasks + index).initialize(to: mask)
         }
+        unsafe levelScratch = .allocate(capacity: LevelWindow.bins)
+        unsafe levelScratch.initialize(repeating: 0, count: LevelWindow.bins)
+        backgroundDevices = Array(repeating: -1, count: rules.backgrounds.count)
         unsafe entries = .allocate(capacity: 1024)
         unsafe lists = .allocate(capacity: 256)
         unsafe lifts = .allocate(capacity: 64)
@@ -140,6 +147,7 @@ public final class AlertEngine {
         unsafe wakes.deallocate()
         unsafe limitTable.deallocate()
         unsafe liftMasks.deallocate()
+        unsafe levelScratch.deallocate()
         unsafe entries.deallocate()
         unsafe lists.deallocate()
         unsafe lifts.deallocate()
@@ -160,6 +168,9 @@ public final class AlertEngine {
         }
         // Only groups ask for it.
         if hasGroups { directory.devices[device.number] = device }
+        for (index, background) in rules.backgrounds.enumerated() where background.device == device.id && device.kind == .noise {
+            backgroundDevices[index] = Int32(device.number)
+        }
         let list = directory.list(for: device, world) { list in
             while listCount + list.count > listCapacity { unsafe lists = AlertEngine.grown(lists, listCount, &listCapacity) }
             unsafe (lists + listCount).initialize(from: list, count: list.count)

@@ -17,8 +17,48 @@ public struct AlertFacts: Sendable {
         self.world = world
     }
 
-    public var english: String { AlertText.render(rule.textEnglish) { value(of: $0, isChinese: false) } }
-    public var chinese: String { AlertText.render(rule.textChinese) { value(of: $0, isChinese: true) } }
+    public var english: String { text(rule.textEnglish, isChinese: false) }
+    public var chinese: String { text(rule.textChinese, isChinese: true) }
+
+    /// The rule's text; where it has none, what can be said of any alert: value, limit and place.
+    private func text(_ template: String, isChinese: Bool) -> String {
+        let own = template.isEmpty ? plainTemplate(isChinese) : template
+        return AlertText.render(own) { value(of: $0, isChinese: isChinese) }
+    }
+
+    private func plainTemplate(_ isChinese: Bool) -> String {
+        let unit = rule.unit.isEmpty ? "" : " {unit}"
+        let what: String
+        switch rule.leadingLeaf.test {
+        case .aboveLimit:
+            what = isChinese ? "{value}\(unit)，{period}限值 {limit}（{standard}）" : "{value}\(unit), {period} limit {limit} ({standard})"
+        case .above, .below, .equals, .aboveFenceLimit:
+            what = isChinese ? "{value}\(unit)，限值 {limit}" : "{value}\(unit), limit {limit}"
+        case .holds: what = isCount ? "{title} ({value})" : "{title}"
+        }
+        let hasArea = !value(of: "area", isChinese: isChinese).isEmpty
+        let name = fence == nil ? "{name}" : "{fence}"
+        return what + (isChinese ? "：" : ": ") + name + (hasArea ? (isChinese ? "，{area}" : ", {area}") : "")
+    }
+
+    /// The metric whose readings the alert stands on, where it is about one.
+    public var metric: String? {
+        if case .count(let inner, _) = rule.leadingLeaf.subject { return inner.leaves.first { $0.metric != nil }?.metric?.name }
+        return rule.leadingLeaf.metric?.name
+    }
+
+    /// The alert stands on its devices' readings of this time: from the beginning of the longest window or silence that
+    /// was open when it began, until it fired.
+    public var readings: Range<Timestamp> {
+        let reach = rule.condition.leaves.map { leaf -> Int64 in
+            switch leaf.subject {
+            case .window(_, _, let milliseconds), .count(_, let milliseconds), .absence(let milliseconds): milliseconds
+            case .metric, .rate, .changes, .returns, .missed, .fence: 0
+            }
+        }
+        let from = alert.startedAt + -(reach.max() ?? 0)
+        return from..<max(from, alert.firedAt ?? alert.startedAt)
+    }
 
     /// The name of the standard whose limit was passed.
     public var standard: String? {
@@ -27,7 +67,15 @@ public struct AlertFacts: Sendable {
     }
 
     /// What the value was held against, where it was.
-    public var bound: Double? { rule.leadingLeaf.test == .holds || !alert.bound.isFinite ? nil : alert.bound }
+    public var bound: Double? {
+        (rule.leadingLeaf.test == .holds && !isCount) || !alert.bound.isFinite ? nil : alert.bound
+    }
+
+    /// Whether the value is the number of a group.
+    private var isCount: Bool { alert.subject != nil && rule.leadingLeaf.test == .holds }
+
+    /// Of a group by fence: the fence's id.
+    private var fence: String? { alert.subject?.hasPrefix("fence/") == true ? String(alert.subject!.dropFirst(6)) : nil }
 
     /// Share of the window that was covered, where there is one.
     public var coverage: Double? {
@@ -54,7 +102,8 @@ public struct AlertFacts: Sendable {
         case "area": return device.area.map { world.areas.area(ofCode: $0)?.name ?? $0 } ?? ""
         case "team": return device.team ?? ""
         case "devices": return devices.isEmpty ? device.id : devices.joined(separator: isChinese ? "、" : ", ")
-        case "count": return "\(max(1, devices.count))"
+        case "count": return isCount ? "\(Int(alert.value))" : "\(max(1, devices.count))"
+        case "fence": return fence.map { world.fences[$0]?.name ?? $0 } ?? ""
         case "title": return isChinese ? rule.titleChinese : rule.titleEnglish
         case "severity": return alert.severity.rawValue
         case "started":

@@ -6,8 +6,8 @@ public enum AlertText {
         ("limit", "the level or limit that was passed"), ("standard", "the standard of the limit"),
         ("period", "day or night, of the limit"), ("coverage", "percent of the window that is covered"),
         ("window", "length of the window"), ("device", "the device's id"), ("name", "its name, else its id"),
-        ("site", "its site"), ("area", "its area"), ("team", "its team"), ("devices", "the devices of a group"),
-        ("count", "how many they are"), ("title", "the rule's title"), ("severity", "info, warning or critical"),
+        ("site", "its site"), ("fence", "the fence of a group by fence"), ("area", "its area"), ("team", "its team"), ("devices", "the devices of a group"),
+        ("count", "how many they are, or what the group counts"), ("title", "the rule's title"), ("severity", "info, warning or critical"),
         ("started", "when it began, local time"),
     ]
 

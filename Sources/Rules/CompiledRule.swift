@@ -5,7 +5,7 @@ struct CompiledLeaf: BitwiseCopyable, Sendable {
     enum Subject: UInt8, BitwiseCopyable { case value, window, rate, changes, returns, silence, count, fence }
     enum Source: UInt8, BitwiseCopyable { case value, bit, officer, boot, impliedSpeed, jump, none }
     enum Test: UInt8, BitwiseCopyable { case above, below, equals, limit, fenceLimit, holds }
-    enum Fold: UInt8, BitwiseCopyable { case leq, mean, max, min }
+    enum Fold: UInt8, BitwiseCopyable { case leq, mean, max, min, percentile }
 
     var subject: Subject
     var source = Source.none
@@ -28,6 +28,10 @@ struct CompiledLeaf: BitwiseCopyable, Sendable {
     /// A window's twentieth; a rate's time; an absence in ms; periods missed as a negative number.
     var milliseconds: Int64 = 0
     var minimumCovered: Int64 = 0
+    /// Of a `percentile`: percent of the time that the level is exceeded.
+    var percent: Int64 = 0
+    /// Index into ``RuleSet/backgrounds``.
+    var background: Int32 = -1
     /// Index into ``RuleSet/fenceLeaves``.
     var fences: Int32 = -1
     /// Fixes less accurate say nothing.
@@ -108,10 +112,21 @@ public struct RuleSet: Sendable {
     /// Rules that inhibit come before those that they inhibit; else the order of the files.
     let order: [Int32]
     let inhibitors: [[Int32]]
+    /// Reference meters: the rule that keeps each one's window.
+    let backgrounds: [(device: String, rule: Int32)]
 
-    public init(_ definitions: [RuleDefinition] = []) {
+    /// - Parameter written: behind them stands a rule for each reference meter and window that they name, which keeps the
+    ///   window and never raises an alert.
+    public init(_ written: [RuleDefinition] = []) {
         var builder = RuleCompiler()
+        var known: [Background] = []
+        for leaf in written.flatMap(\.condition.leaves) {
+            if let background = Background(leaf), !known.contains(background) { known.append(background) }
+        }
+        builder.backgrounds = known
+        let definitions = written + known.map(\.rule)
         self.definitions = definitions
+        backgrounds = known.enumerated().map { ($0.element.device, Int32(written.count + $0.offset)) }
         hashes = definitions.map(\.contentHash)
         rules = definitions.enumerated().map { builder.compile($0.element, index: Int32($0.offset)) }
         leaves = builder.leaves
@@ -133,12 +148,36 @@ public struct RuleSet: Sendable {
     }
 }
 
+/// A reference meter and the length of its window.
+struct Background: Equatable {
+    let device: String
+    let milliseconds: Int64
+
+    init?(_ leaf: Leaf) {
+        guard let device = leaf.background, case .window(_, _, let milliseconds) = leaf.subject else { return nil }
+        self.device = device
+        self.milliseconds = milliseconds
+    }
+
+    /// Keeps the window; no level is so high.
+    var rule: RuleDefinition {
+        let metric = RuleMetric.named("laeq", of: .noise)!
+        var rule = RuleDefinition(
+            id: "background/\(device)/\(durationText(milliseconds))", titleEnglish: "Background", titleChinese: "背景噪声", kind: .noise,
+            condition: .leaf(Leaf(.window(metric, .leq, milliseconds: milliseconds), .above(1000))), holdMilliseconds: 0,
+            severity: .info, taskKind: nil)
+        rule.scope.devices = [device]
+        return rule
+    }
+}
+
 /// Definitions to flat programs.
 struct RuleCompiler {
     var leaves: [CompiledLeaf] = []
     var operations: [UInt8] = []
     var limitNames: [String] = []
     var fenceLeaves: [FenceLeaf] = []
+    var backgrounds: [Background] = []
     private var firstLeaf = 0
     private var words: Int32 = 0
 
@@ -207,11 +246,14 @@ struct RuleCompiler {
                 case .mean: .mean
                 case .max: .max
                 case .min: .min
+                case .l10, .l90: .percentile
                 }
+            compiled.percent = aggregate.percent ?? 0
             compiled.isMaximum = metric.name == "lmax"
             compiled.milliseconds = milliseconds / 20
+            compiled.background = Int32(Background(leaf).flatMap { backgrounds.firstIndex(of: $0) } ?? -1)
             compiled.minimumCovered = Int64((Double(milliseconds) * leaf.minimumCoverage).rounded(.up))
-            compiled.words = take(Window.words)
+            compiled.words = take(aggregate.percent == nil ? Window.words : LevelWindow.words(step: milliseconds / 20))
         case .rate(let metric, let per):
             compiled = CompiledLeaf(subject: .rate, test: .holds)
             source(metric, &compiled)

@@ -57,6 +57,8 @@ public struct Leaf: Sendable, Equatable {
     public var clear: Double?
     /// Share of a window that readings must cover, 0 to 1.
     public var minimumCoverage: Double
+    /// Of a window of `laeq`: the meter whose level over the same window is taken away.
+    public var background: String?
 
     public static let defaultCoverage = 0.75
 

@@ -62,14 +62,20 @@ public struct RuleDefinition: Sendable, Equatable {
         }
     }
 
-    /// One alert for all devices of a subject, while at least so many of them fire.
+    /// One alert for all devices of a subject, while at least so many of them fire, or have begun to within a time.
     public struct Group: Sendable, Equatable {
-        public enum Subject: String, Sendable, CaseIterable { case site, area, team }
+        /// `fence`: the fence of the rule's condition in which the device is; `rule`: all devices are one.
+        public enum Subject: String, Sendable, CaseIterable { case site, area, team, fence, rule }
         public var by: Subject
         public var atLeast: Int
-        public init(by: Subject, atLeast: Int) {
+        /// Counts how often a device began to fire within this time, instead of those that fire.
+        public var withinMilliseconds: Int64?
+        /// Beginnings that are counted at most.
+        public static let maximumEvents = 10_000
+        public init(by: Subject, atLeast: Int, withinMilliseconds: Int64? = nil) {
             self.by = by
             self.atLeast = atLeast
+            self.withinMilliseconds = withinMilliseconds
         }
     }
 

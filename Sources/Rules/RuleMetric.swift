@@ -62,4 +62,15 @@ public enum Aggregate: String, Sendable, CaseIterable {
     /// The arithmetic mean, weighted by duration: what is not a level.
     case mean
     case max, min
+    /// The level exceeded a tenth, or nine tenths, of the time.
+    case l10, l90
+
+    /// Percent of the time that the level is exceeded.
+    var percent: Int64? {
+        switch self {
+        case .l10: 10
+        case .l90: 90
+        case .leq, .mean, .max, .min: nil
+        }
+    }
 }

@@ -115,7 +115,7 @@ final class StatePool {
 final class WordPool {
     private static let shift = 16
     private static let pieceSize = 1 << shift
-    static let longestRun = 1024
+    static let longestRun = 4096
     private var pieces: UnsafeMutablePointer<UnsafeMutablePointer<UInt64>>
     private var pieceCount = 0
     private var pieceCapacity = 64

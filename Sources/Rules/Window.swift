@@ -75,6 +75,7 @@ struct Window {
             case .mean: set(slot, amount: amount(slot) + value * Double(part))
             case .max: set(slot, amount: covered(slot) == 0 ? value : max(amount(slot), value))
             case .min: set(slot, amount: covered(slot) == 0 ? value : min(amount(slot), value))
+            case .percentile: preconditionFailure("percentiles have a window of their own")
             }
             add(slot, covered: part)
             number += 1
@@ -106,6 +107,7 @@ struct Window {
                 case .leq, .mean: total += amount(slot)
                 case .max: total = covered == 0 ? amount(slot) : max(total, amount(slot))
                 case .min: total = covered == 0 ? amount(slot) : min(total, amount(slot))
+                case .percentile: break
                 }
                 covered += milliseconds
             }

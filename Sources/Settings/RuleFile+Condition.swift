@@ -18,6 +18,11 @@ struct ConditionReader {
             reader.problem("a rule has at most \(Condition.maximumLeaves) leaves, not \(condition.leaves.count)", at: node)
             return nil
         }
+        let percentiles = condition.leaves.filter { if case .window(_, let value, _) = $0.subject { value == .l10 || value == .l90 } else { false } }
+        if percentiles.count > 1 {
+            reader.problem("a rule has at most one window of l10 or l90", at: node)
+            return nil
+        }
         return (condition, hold)
     }
 
@@ -129,13 +134,27 @@ struct ConditionReader {
     private func window(_ metric: RuleMetric, _ members: [String: Node], _ node: Node) -> Leaf? {
         refuse(
             members,
-            but: ["for", "metric", "window", "value", "above", "below", "limit", "margin", "clear_below", "clear_above", "coverage"])
+            but: ["for", "metric", "window", "value", "above", "below", "limit", "margin", "clear_below", "clear_above", "coverage", "background"])
         let before = reader.problems.count
         let length = windowLength(members["window"])
-        let allowed = Aggregate.allCases.filter { metric.isLevel ? $0 != .mean : $0 != .leq }
+        let allowed = Aggregate.allCases.filter { aggregate in
+            switch aggregate {
+            case .leq: metric.isLevel
+            case .mean: !metric.isLevel
+            case .max, .min: true
+            case .l10, .l90: metric.name == "laeq"
+            }
+        }
         var aggregate = metric.isLevel ? (metric.name == "lmax" ? Aggregate.max : metric.name == "lmin" ? .min : .leq) : .mean
         if let name = reader.choice(members["value"], "value of a window of \(metric.name)", allowed.map(\.rawValue)) {
             aggregate = Aggregate(rawValue: name) ?? aggregate
+        }
+        if aggregate == .l10 || aggregate == .l90, let length, length > 3_600_000 {
+            reader.problem("a window of \(aggregate.rawValue) is 1h at most", at: members["window"])
+        }
+        let background = reader.text(members["background"], "background")
+        if let node = members["background"], metric.name != "laeq" || aggregate != .leq {
+            reader.problem("'background' belongs to a leq window of laeq", at: node)
         }
         var coverage = Leaf.defaultCoverage
         if let node = members["coverage"], let percent = reader.number(node, "coverage") {
@@ -145,6 +164,7 @@ struct ConditionReader {
         guard reader.problems.count == before, let length else { return nil }
         guard var leaf = tested(.window(metric, aggregate, milliseconds: length), metric, members, node) else { return nil }
         leaf.minimumCoverage = coverage
+        leaf.background = background
         return leaf
     }
 

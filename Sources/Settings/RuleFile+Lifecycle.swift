@@ -83,12 +83,21 @@ extension RuleFile {
 
     private static func group(_ node: Node?, _ rule: inout RuleDefinition, _ reader: YAMLReader) {
         guard let node else { return }
-        let members = reader.mapping(node, "group", known: RuleLanguage.group.names)
+        let members = reader.mapping(node, "a group", known: RuleLanguage.group.names)
         guard let by = reader.choice(members["by"], "by", RuleDefinition.Group.Subject.allCases.map(\.rawValue)) else {
             if members["by"] == nil { reader.problem("group needs the key 'by'", at: node) }
             return
         }
         let least = reader.whole(members["at_least"], "at_least", 1...100_000) ?? 1
-        rule.group = RuleDefinition.Group.Subject(rawValue: by).map { .init(by: $0, atLeast: least) }
+        let within = reader.duration(members["within"], "within")
+        if let within, !(1000...86_400_000).contains(within) { reader.problem("within is from 1s to 24h", at: members["within"]) }
+        if within != nil && least > RuleDefinition.Group.maximumEvents {
+            reader.problem("with 'within', at_least is \(RuleDefinition.Group.maximumEvents) at most", at: members["at_least"])
+        }
+        let hasFence = rule.condition.leaves.contains { if case .fence = $0.subject { true } else { false } }
+        if by == "fence" && !hasFence {
+            reader.problem("a group by fence needs a condition on a fence: inside, outside, entered or left", at: members["by"])
+        }
+        rule.group = RuleDefinition.Group.Subject(rawValue: by).map { .init(by: $0, atLeast: least, withinMilliseconds: within) }
     }
 }

@@ -38,7 +38,7 @@ public enum RuleLanguage {
             key("cool_down", "duration", "After an alert's end no new one of the device begins for so long."),
             key("max_rate", "{ alerts: N, per: duration }", "At most so many alerts of this rule begin to fire within the time; the others stay pending."),
             key("inhibited_by", "list of rule ids", "While one of them fires at the same device this rule does not begin to fire."),
-            key("group", "{ by: site, area or team, at_least: N }", "One alert for all devices of the subject, while at least N of them fire (1 by default)."),
+            key("group", "a group", "One alert for many devices, see A group."),
             key("latched", "true or false", "Only a person ends the alert."),
             key("task", "{ kind: word }", "The task that a firing alert makes; without it none."),
         ])
@@ -53,7 +53,7 @@ public enum RuleLanguage {
             key("not", "a condition", "It does not hold, and is known not to."),
             key("metric", "a metric of the kind", "Its newest value, or with `window` its value over a sliding window."),
             key("window", "duration", "Sliding in steps of a twentieth. With `metric`: 1s to 24h. With `count`: the time counted over."),
-            key("value", "leq, mean, max or min", "Of a window: by energy and duration (levels, their default), by duration (the default of the others), largest, smallest."),
+            key("value", "leq, mean, max, min, l10 or l90", "Of a window: by energy and duration (levels, their default), by duration (the default of the others), largest, smallest; of `laeq` and up to 1h also the level exceeded a tenth (`l10`, loud) or nine tenths (`l90`, quiet) of the time: nearest rank, weighted by duration, on 0.1 dB."),
             key("above", "number", "The value is over it. At the level is not over it."),
             key("below", "number", "The value is under it."),
             key("equals", "number, true or false", "The value is exactly this."),
@@ -62,6 +62,7 @@ public enum RuleLanguage {
             key("clear_below", "number", "Of `above`: while firing the condition ends only below this."),
             key("clear_above", "number", "Of `below`: while firing the condition ends only above this."),
             key("coverage", "0 to 100", "Percent of the window that readings must cover; 75 by default."),
+            key("background", "id of a noise meter", "Of a `leq` window: the meter's own level over the same window is taken away, Ls = 10·lg(10^(0.1·Lm) − 10^(0.1·Lb)). Less than 3 dB over the background nothing is known: no alert begins, one that fires goes on. While the meter covers less than `coverage`, the level counts uncorrected."),
             key("rate", "a metric of the kind", "Its change from one reading to the next, brought to `per`; with `above` or `below`."),
             key("per", "duration", "The time of `rate`; 1m by default."),
             key("changes", "a metric of the kind", "It is another than in the reading before."),
@@ -122,11 +123,16 @@ public enum RuleLanguage {
         name: "max_rate", introduction: "",
         keys: [key("alerts", "whole number", "How many."), key("per", "duration", "Within which time.")])
     static let group = Section(
-        name: "group", introduction: "",
-        keys: [key("by", "site, area or team", "The subject."), key("at_least", "whole number", "Devices that must fire; 1 by default.")])
+        name: "A group",
+        introduction: "One alert for all devices of a subject. Of conditions without a value (fences, changes) the alert's value is the number that is counted. Vehicles in a fence: `inside` with `by: fence`; different vehicles within a time: the same with `keep_firing_for`; how often one came in: `entered` with `within`.",
+        keys: [
+            key("by", "site, area, team, fence or rule", "The subject: the device's, or the fence of the condition in which it is, or all devices of the rule together."),
+            key("at_least", "whole number", "Devices that must fire; 1 by default."),
+            key("within", "duration", "Instead of devices that fire, counts how often one began to fire within so long."),
+        ])
     static let task = Section(
         name: "task", introduction: "", keys: [key("kind", "word", "Names what is to be done.")])
 
     /// In the order of the reference.
-    public static let sections = [rule, condition, when, scope, escalation]
+    public static let sections = [rule, condition, when, scope, escalation, group]
 }

@@ -8,7 +8,7 @@ extension Settings {
     static let keys: [(section: String, names: [String])] = [
         ("", [
             "timezone", "topic_root", "devices", "unknown_devices", "units", "dispatch", "areas", "sites", "fences", "rules", "calendars",
-            "permits", "limits", "backfill_allowance",
+            "permits", "limits", "backfill_allowance", "reload_on_change",
         ]),
         ("broker", ["url", "client_id", "keep_alive", "username", "password_file", "ca", "cert", "key"]),
         ("store", ["path", "wal_cap_mb", "reject_rows"]),
@@ -45,7 +45,8 @@ extension Settings {
         var loader = SettingsLoader(
             reader: reader, folder: (path as NSString).deletingLastPathComponent, environment: environment)
         loader.unknownVariables()
-        let settings = loader.settings(outside, members)
+        var settings = loader.settings(outside, members)
+        settings.files.append(path)
         let problems = reader.problems + loader.otherProblems
         guard problems.isEmpty else { throw Problems(problems) }
         return settings
@@ -116,6 +117,8 @@ struct SettingsLoader {
         }
         settings.outlets = OutletSettingsReader(reader: reader, environment: environment, resolve: resolve)
             .outlets(outside["outlets"])
+        settings.reloadsOnChange = reader.flag(outside["reload_on_change"], "reload_on_change") ?? false
+        settings.files = ["limits", "areas", "sites", "fences", "calendars", "permits", "units", "rules"].flatMap { paths($0, outside) ?? [] }
         world(outside, &settings)
         rules(outside["rules"], &settings)
         return settings

@@ -47,5 +47,10 @@ public struct Settings: Sendable {
     public var rollups = Rollups()
     public var dispatch = DispatchSettings()
 
+    /// Whether a change of ``files`` reads the rules again, as SIGHUP does.
+    public var reloadsOnChange = false
+    /// The files and folders that rules and the district come from, with the settings' own.
+    public var files: [String] = []
+
     public init(storePath: String) { self.storePath = storePath }
 }

@@ -64,6 +64,11 @@ public struct AlertDetail: Sendable, Equatable {
     public var devices: String?
     /// Why it ended.
     public var reason: String?
+    /// The metric whose readings it stands on, where it is about one, and their time.
+    public var metric: String?
+    public var readingsFrom: Timestamp?, readingsUntil: Timestamp?
+    /// The silence that holds its task back.
+    public var silencedBy: String?
 
     public init(
         titleEnglish: String, titleChinese: String, textEnglish: String, textChinese: String, unit: String, bound: Double?,
@@ -104,7 +109,11 @@ public final class RuleRows {
         dropInputs = try connection.prepare("DELETE FROM rule_input WHERE input <= ?")
         addEnd = try connection.prepare("INSERT INTO rule_end (input, clock, at, hash, device) VALUES (?,?,?,?,?)")
         dropEnds = try connection.prepare("DELETE FROM rule_end WHERE input <= ?")
-        setDetail = try connection.prepare("INSERT OR REPLACE INTO alert_detail VALUES (?,?,?,?,?,?,?,?,?,?,?)")
+        setDetail = try connection.prepare(
+            """
+            INSERT OR REPLACE INTO alert_detail (alert_id, title_en, title_zh, text_en, text_zh, unit, bound, standard, coverage,
+              devices, reason, metric, readings_from, readings_until, silenced_by) VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)
+            """)
         setReason = try connection.prepare("UPDATE alert_detail SET reason = ? WHERE alert_id = ?")
         dropRules = try connection.prepare("DELETE FROM rule_in_force")
         addRule = try connection.prepare("INSERT INTO rule_in_force VALUES (?,?,?)")
@@ -210,7 +219,32 @@ public final class RuleRows {
         if let coverage = detail.coverage { setDetail.bind(9, coverage) } else { setDetail.bindNull(9) }
         setDetail.bind(10, detail.devices)
         setDetail.bind(11, detail.reason)
+        setDetail.bind(12, detail.metric)
+        for (index, moment) in [(Int32(13), detail.readingsFrom), (14, detail.readingsUntil)] {
+            if let moment { setDetail.bind(index, moment.milliseconds) } else { setDetail.bindNull(index) }
+        }
+        setDetail.bind(15, detail.silencedBy)
         try setDetail.run()
+    }
+
+    /// What an alert has said; nil where it has never fired.
+    public func detail(of alert: String) throws(StoreError) -> AlertDetail? {
+        let select = try connection.prepare(
+            """
+            SELECT title_en, title_zh, text_en, text_zh, unit, bound, standard, coverage, devices, reason, metric, readings_from,
+              readings_until, silenced_by FROM alert_detail WHERE alert_id = ?
+            """)
+        select.bind(1, alert)
+        guard try select.step() else { return nil }
+        func text(_ column: Int32) -> String? { select.isNull(column) ? nil : select.text(column) }
+        func real(_ column: Int32) -> Double? { select.isNull(column) ? nil : select.double(column) }
+        func moment(_ column: Int32) -> Timestamp? { select.isNull(column) ? nil : Timestamp(milliseconds: select.integer(column)) }
+        var detail = AlertDetail(
+            titleEnglish: select.text(0), titleChinese: select.text(1), textEnglish: text(2) ?? "", textChinese: text(3) ?? "",
+            unit: select.text(4), bound: real(5), standard: text(6), coverage: real(7), devices: text(8), reason: text(9))
+        (detail.metric, detail.readingsFrom, detail.readingsUntil) = (text(10), moment(11), moment(12))
+        detail.silencedBy = text(13)
+        return detail
     }
 
     /// Why an alert ended, where it is known beside its detail.

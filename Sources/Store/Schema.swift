@@ -32,6 +32,7 @@ enum Schema {
         migrator.registerMigration("ends of alerts") { try $0.execute(sql: ruleEndTable) }
         registerTracks(&migrator)
         migrator.registerMigration("tasks of other systems") { try $0.execute(sql: externalTable) }
+        registerSilences(&migrator)
         return migrator
     }
 

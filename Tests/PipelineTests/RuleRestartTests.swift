@@ -6,7 +6,7 @@ import Testing
 
 @testable import Pipeline
 
-/// Thirty rules of every form, devices of every kind, a small district: however the input is cut, wherever the process
+/// Thirty-four rules of every form, devices of every kind, a small district: however the input is cut, wherever the process
 /// dies and is started again, and whenever the rules are read again, alerts, events and ids are the same bytes.
 @Suite struct RuleRestartTests {
     static let rules = """
@@ -28,6 +28,8 @@ import Testing
           - { id: n15, on: noise, condition: { count: { metric: laeq, above: 70 }, window: 1m, above: 2 }, severity: info }
           - { id: n16, on: noise, latched: true, condition: { metric: laeq, above: 73.5 }, severity: critical }
           - { id: n17, on: noise, condition: { rate: laeq, per: 1s, above: 3 }, severity: info, flagged: count }
+          - { id: n18, on: noise, condition: { metric: laeq, window: 20s, value: l10, above: 70, coverage: 5 }, severity: info }
+          - { id: n19, on: noise, condition: { metric: laeq, window: 40s, above: 60, coverage: 5, background: d0 }, severity: info }
           - { id: b1, on: bodycam, condition: { missed_heartbeats: 3 }, severity: warning }
           - { id: b2, on: bodycam, condition: { changes: boot }, severity: info, keep_firing_for: 5s }
           - { id: b3, on: bodycam, condition: { returns: boot }, severity: critical }
@@ -40,6 +42,8 @@ import Testing
           - { id: v3, on: vehicle, condition: { metric: speed_kmh, limit: fence, margin: 5 }, severity: warning }
           - { id: v4, on: vehicle, condition: { all: [{ metric: speed_kmh, below: 3 }, { inside: "kind:yard" }], for: 5s }, severity: info }
           - { id: v5, on: vehicle, condition: { metric: implied_kmh, above: 200 }, severity: info }
+          - { id: v7, on: vehicle, condition: { entered: [yard] }, group: { by: fence, at_least: 2, within: 1m }, severity: info }
+          - { id: v8, on: vehicle, condition: { inside: [yard] }, group: { by: rule }, keep_firing_for: 7s, severity: info }
           - { id: v6, on: vehicle, condition: { absent_for: 12s }, severity: warning, escalate: [{ to: critical, after: 6s }] }
         """
 

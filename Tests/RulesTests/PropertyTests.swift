@@ -90,6 +90,36 @@ import Testing
         #expect(renamed.sorted() == together, "seed \(seed), devices in another order")
     }
 
+    /// A rule of the night, and a window against the night's limit, on nights of 7, 8 and 9 hours of other zones.
+    @Test(arguments: [
+        ("Europe/Berlin", "2024-03-30T21:00:00+01:00", 7), ("Europe/Berlin", "2024-10-26T21:00:00+02:00", 9),
+        ("Europe/Berlin", "2024-06-07T21:00:00+02:00", 8), ("America/New_York", "2024-11-02T21:00:00-04:00", 9),
+        ("America/New_York", "2024-03-09T21:00:00-05:00", 7), ("Asia/Shanghai", "2024-03-30T21:00:00+08:00", 8),
+    ])
+    func aNightOfAnotherZone(zone: String, evening: String, hours: Int64) throws {
+        var night = Self.rule("night", .leaf(Leaf(.metric(Self.laeq), .above(50))))
+        let world = World(zone: try #require(LocalZone(identifier: zone)))
+        night.when = world.night
+        let limit = Self.rule(
+            "limit", .leaf(Leaf(.window(Self.laeq, .leq, milliseconds: 600_000), .aboveLimit(standard: "gb3096", margin: 0), minimumCoverage: 0.5)))
+        var run = RuleRun(rules: RuleSet([night, limit]), world: world)
+        run.add(device: Device(number: 0, kind: .noise, id: "m", gateway: "g", zone: "2"))
+        let start = try #require(Timestamp(rfc3339: evening))
+        for minute in 0..<Int64(12 * 60) {
+            var reading = Reading(kind: .noise, periodMilliseconds: 60_000)
+            reading.ts = start + minute * 60_000
+            // Under the day's 60 dB and over the night's 50.
+            reading.set(NoiseValue.laeq, 55)
+            run.take(reading, clock: reading.ts)
+        }
+        let lines = run.alerts.map { fired in
+            "\(fired.last.rule) \((fired.last.startedAt - start) / 60_000) \(fired.resolvedAt.map { ($0 - start) / 60_000 } ?? -1)"
+        }
+        // From 22:00, an hour after the start. The window begins anew with the night and with the day, and asks for five
+        // minutes of each.
+        #expect(lines.sorted() == ["0 60 \(60 + hours * 60)", "1 64 \(60 + hours * 60 + 4)"], "\(zone) \(evening)")
+    }
+
     /// Raising a level never loses an alert: every moment that an alert of `above` covered is covered still.
     @Test(arguments: UInt64(1)...20)
     func louderIsNeverQuieter(seed: UInt64) {

@@ -21,6 +21,11 @@ import Testing
         #expect(try run(Self.root + "/Tests/RuleScenarios/language.tests.yaml") >= 25)
     }
 
+    /// Each quirk of real recordings.
+    @Test func quirksOfRecordings() throws {
+        #expect(try run(Self.root + "/Tests/RuleScenarios/quirks.tests.yaml") >= 12)
+    }
+
     @Test func theDeliveredDistrict() throws {
         let folder = Self.root + "/Deploy/district/tests"
         let files = try FileManager.default.contentsOfDirectory(atPath: folder).filter { $0.hasSuffix(".yaml") }.sorted()
@@ -53,7 +58,7 @@ import Testing
         #expect(
             outcome.lines == [
                 "- rule loud        device *         started 2s       fired *          resolved *       value *          severity *       reason *",
-                "+ rule loud        device m         started 1s       fired 2s         resolved 2s      value 71.0       severity info    reason condition",
+                "+ rule loud        device m         started 1s       fired 2s         resolved 2s      value 71.0       severity info    reason condition  en: \"71 dB(A), limit 70: m\"",
             ])
     }
 

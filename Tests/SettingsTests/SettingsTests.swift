@@ -133,7 +133,7 @@ struct SettingsTests {
         "PATROL_TIMEZONE": "Europe/Tallinn", "PATROL_TOPIC_ROOT": "city/v2", "PATROL_DEVICES": "devices.csv",
         "PATROL_UNKNOWN_DEVICES": "register", "PATROL_UNITS": "units.csv", "PATROL_AREAS": "areas.geojson",
         "PATROL_SITES": "sites.geojson", "PATROL_FENCES": "fences.geojson", "PATROL_RULES": "one.yaml,two.yaml",
-        "PATROL_CALENDARS": "one.ics,calendar.yaml", "PATROL_PERMITS": "permits.csv", "PATROL_LIMITS": "limits.yaml", "PATROL_BACKFILL_ALLOWANCE": "1h", "PATROL_BROKER_URL": "mqtts://b:8883",
+        "PATROL_CALENDARS": "one.ics,calendar.yaml", "PATROL_PERMITS": "permits.csv", "PATROL_LIMITS": "limits.yaml", "PATROL_BACKFILL_ALLOWANCE": "1h", "PATROL_RELOAD_ON_CHANGE": "true", "PATROL_BROKER_URL": "mqtts://b:8883",
         "PATROL_BROKER_CLIENT_ID": "p9", "PATROL_BROKER_KEEP_ALIVE": "30", "PATROL_BROKER_USERNAME": "u",
         "PATROL_BROKER_PASSWORD_FILE": "secret", "PATROL_BROKER_CA": "empty", "PATROL_BROKER_CERT": "empty",
         "PATROL_BROKER_KEY": "empty", "PATROL_STORE_PATH": "b.db", "PATROL_STORE_WAL_CAP_MB": "8", "PATROL_STORE_REJECT_ROWS": "5000",
@@ -161,7 +161,8 @@ struct SettingsTests {
         #expect(settings.timezone == "Europe/Tallinn" && settings.topicRoot == "city/v2")
         #expect(settings.devices?.map(\.id) == ["m1"] && settings.registersUnknownDevices)
         #expect(settings.rules.map(\.id) == ["one", "two"])
-        #expect(settings.backfillAllowanceMilliseconds == 3_600_000)
+        #expect(settings.backfillAllowanceMilliseconds == 3_600_000 && settings.reloadsOnChange)
+        #expect(Set(["/two.yaml", "/one.ics", "/fences.geojson", "/patrol.yaml"].map { folder.url.path + $0 }).isSubset(of: settings.files))
         #expect(settings.broker.url == "mqtts://b:8883" && settings.broker.clientID == "p9")
         #expect(settings.broker.keepAliveSeconds == 30 && settings.broker.username == "u" && settings.broker.password == "s3cret")
         let file = folder.url.path + "/empty"

@@ -39,11 +39,11 @@ public struct AlertmanagerAlert: Sendable, Equatable {
         return alert
     }
 
-    /// Nil where the event is no alert that fires, rises or resolves.
+    /// Nil where the event is no alert that fires, rises or resolves, or the alert is silenced.
     public init?(event json: [UInt8]) {
         guard let object = try? JSONSerialization.jsonObject(with: Data(json)) as? [String: Any],
             let type = object["type"] as? String, ["patrol.alert.firing", "patrol.alert.escalated", "patrol.alert.resolved"].contains(type),
-            let data = object["data"] as? [String: Any], let id = data["id"] as? String,
+            let data = object["data"] as? [String: Any], data["silenced_by"] == nil, let id = data["id"] as? String,
             let start = (data["fired_at"] ?? data["started_at"]) as? NSNumber
         else { return nil }
         self.id = id
@@ -52,9 +52,10 @@ public struct AlertmanagerAlert: Sendable, Equatable {
             if let value = data[name] as? String, !value.isEmpty { labels.append((name, value)) }
         }
         annotations = [("patrol_id", id)]
-        if let title = data["title"] as? [String: Any] {
-            for (name, key) in [("summary", "en"), ("summary_zh", "zh")] {
-                if let text = title[key] as? String, !text.isEmpty { annotations.append((name, text)) }
+        for (member, annotation) in [("title", "summary"), ("message", "description")] {
+            guard let words = data[member] as? [String: Any] else { continue }
+            for (name, key) in [(annotation, "en"), (annotation + "_zh", "zh")] {
+                if let text = words[key] as? String, !text.isEmpty { annotations.append((name, text)) }
             }
         }
         if let value = data["value"] as? NSNumber {

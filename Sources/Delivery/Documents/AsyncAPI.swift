@@ -31,6 +31,9 @@ public enum AsyncAPI {
                 name: "tasks", address: "\(topicRoot)/out/tasks/{area}", about: "One event per transition of a task.",
                 parameters: [area], messages: ["taskEvent"]),
             Channel(
+                name: "silences", address: "\(topicRoot)/out/silences", about: "Silences that people have made, and that are over.",
+                messages: ["silenceEvent"]),
+            Channel(
                 name: "alertState", address: "\(topicRoot)/state/alerts/{alert}",
                 about: "The last event of an alert, retained while it is open; an empty payload clears it.",
                 parameters: [("alert", ["description": "Id of the alert."])], messages: ["alertEvent"], isRetained: true),
@@ -103,6 +106,7 @@ public enum AsyncAPI {
         return Kind.allCases.map { ($0.name, message(plain($0.name), [Examples.payload($0)])) } + [
             ("alertEvent", message(event("alert_1"), Examples.alerts.map { .raw($0) }, cloud: true)),
             ("taskEvent", message(event("task_1"), [.raw(Examples.task)], cloud: true)),
+            ("silenceEvent", message(event("silence_1"), [.raw(Examples.silence)], cloud: true)),
             ("testEvent", message(test, [.raw(Examples.test)], cloud: true)),
             ("reject", message(plain("reject"), [.raw(Examples.reject)])),
             ("status", message(plain("status"), [.raw(Examples.status)])),

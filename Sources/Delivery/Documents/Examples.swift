@@ -16,6 +16,16 @@ public enum Examples {
             value: state == "resolved" ? 61.5 : 74.2)
     }
 
+    private static func detail(_ state: String) -> AlertDetail {
+        var detail = AlertDetail(
+            titleEnglish: "Noise over 70 dB", titleChinese: "噪声超过70分贝",
+            textEnglish: "74.2 dB(A), night limit 55, Liangzhu: measure at the boundary.",
+            textChinese: "74.2 dB(A)，夜间限值 55，良渚街道：到边界处测量。", unit: "dB(A)", bound: 55, standard: "GB 12523-2025",
+            coverage: 0.98, devices: nil, reason: state == "resolved" ? "condition" : nil)
+        (detail.metric, detail.readingsFrom, detail.readingsUntil) = ("laeq", night + -600_000, night + 30_000)
+        return detail
+    }
+
     private static func event(_ number: Int64, _ payload: String) -> String {
         String(decoding: StreamEvent.render(payload, sequence: number, epoch: epoch), as: UTF8.self)
     }
@@ -25,9 +35,7 @@ public enum Examples {
         ["firing", "resolved"].enumerated().map { index, state in
             event(
                 417 + Int64(index) * 2,
-                CloudEvent.alert(
-                    alert(state), titleEnglish: "Noise over 70 dB", titleChinese: "噪声超过70分贝", unit: "dB(A)",
-                    source: "/patrol/patrol-1"))
+                CloudEvent.alert(alert(state), detail(state), source: "/patrol/patrol-1"))
         }
     }
 
@@ -49,6 +57,13 @@ public enum Examples {
             CloudEvent.event(
                 type: "patrol.task.reported", subject: id, at: created, source: "/patrol/patrol-1", area: alert.area,
                 severity: alert.severity, data: data))
+    }
+
+    public static var silence: String {
+        let silence = Silence(
+            id: Identifier.silence(number: 1), author: "王敏", role: "operator", reason: "岩石爆破已报备", createdAt: night,
+            startsAt: night, endsAt: night + 7_200_000, match: [.rules: ["noise-*"], .sites: ["site-42"]])
+        return event(419, CloudEvent.silence(silence, "created", at: night, source: "/patrol/patrol-1"))
     }
 
     public static var test: String { String(decoding: TestEvent.json(outlet: "webhook:duty-room", at: night, id: "test-1"), as: UTF8.self) }

@@ -13,6 +13,7 @@ public enum Schemas {
     public static let all: [Schema] =
         [
             Schema(name: "event.1", tree: event), Schema(name: "alert.1", tree: alert), Schema(name: "task.1", tree: task),
+            Schema(name: "silence.1", tree: silence),
             Schema(name: "test.1", tree: test), Schema(name: "reject.1", tree: reject), Schema(name: "presence.1", tree: presence),
             Schema(name: "status.1", tree: status),
         ] + Kind.allCases.map { Schema(name: "\($0.name).1", tree: payload($0)) }
@@ -24,6 +25,11 @@ public enum Schemas {
 
     private static let milliseconds: JSONTree = [
         "type": "integer", "description": "UTC milliseconds since 1970.", "minimum": 0,
+    ]
+
+    /// A text in both languages.
+    private static let words: JSONTree = [
+        "type": "object", "required": ["en", "zh"], "properties": ["en": ["type": "string"], "zh": ["type": "string"]],
     ]
 
     public static let position: JSONTree = [
@@ -71,7 +77,8 @@ public enum Schemas {
         [
             "id": ["type": "string", "pattern": "^a[0-9a-f]{16}$"],
             "rule": ["type": "string"],
-            "title": ["type": "object", "required": ["en", "zh"], "properties": ["en": ["type": "string"], "zh": ["type": "string"]]],
+            "title": words,
+            "message": words.adding([("description", "What happened and what the officer is to do.")]),
             "kind": ["type": "string", "description": "Kind of the device."],
             "device": ["type": "string"],
             "site": ["type": "string"],
@@ -81,6 +88,20 @@ public enum Schemas {
             "started_at": milliseconds, "fired_at": milliseconds, "resolved_at": milliseconds,
             "value": ["type": "number"],
             "unit": ["type": "string"],
+            "limit": ["type": "number", "description": "What the value was held against: a level, or the limit of the place and hour."],
+            "standard": ["type": "string", "description": "The standard of the limit."],
+            "coverage": ["type": "number", "minimum": 0, "maximum": 1, "description": "Covered share of the window."],
+            "devices": ["type": "array", "items": ["type": "string"], "description": "Of a group: all of them; device is the first."],
+            "readings": [
+                "type": "object", "required": ["from", "until"], "description": "The readings it stands on: those of device (or devices) with from <= ts < until.",
+                "properties": ["metric": ["type": "string"], "from": milliseconds, "until": milliseconds],
+            ],
+            "reason": [
+                "enum": ["condition", "silence", "schedule", "permit", "rule", "person"],
+                "description": "Why it has ended. silence: nothing was heard for resolve_after.",
+            ],
+            "silenced_by": ["type": "string", "description": "The silence that matches it: it makes no task. No consumer should make one of it either."],
+            "unsilenced_at": milliseconds.adding([("description", "Its silence is over and it still fires: act as if it fired now. UTC milliseconds.")]),
             "who": ["type": "string", "description": "Of an acknowledgement or a remark: who it is from."],
             "role": ["type": "string"],
             "text": ["type": "string"],
@@ -122,6 +143,20 @@ public enum Schemas {
                 ],
             ],
             "feedback": ["type": "object", "description": "What was found: verdict, instrument, laeq, limit, measures, photographs."],
+        ])
+
+    private static let silence = schema(
+        "silence:1", "A silence as it stands after the event.",
+        required: ["id", "author", "reason", "created_at", "starts_at", "ends_at", "match"],
+        [
+            "id": ["type": "string", "pattern": "^s[0-9a-f]{16}$"],
+            "author": ["type": "string"], "role": ["type": "string"], "reason": ["type": "string"],
+            "created_at": milliseconds, "starts_at": milliseconds, "ends_at": milliseconds,
+            "ended_at": milliseconds, "ended_by": ["type": "string", "description": "Who has ended it early."],
+            "match": [
+                "type": "object", "minProperties": 1, "description": "What it silences: of each list that is there one must fit.",
+                "properties": .object(Silence.Matcher.allCases.map { ($0.rawValue, ["type": "array", "items": ["type": "string"]]) }),
+            ],
         ])
 
     private static let test = schema(

@@ -1,3 +1,4 @@
+public import Store
 public import Telemetry
 
 /// CloudEvents 1.0 in JSON (CloudEvents spec §3; JSON event format §3), built by hand: the same input gives the same
@@ -5,15 +6,19 @@ public import Telemetry
 /// read: see ``StreamEvent``.
 public enum CloudEvent {
     /// A transition of an alert.
+    /// - Parameter unsilencedAt: its silence is over, and it speaks as if it fired now.
     public static func alert(
-        _ alert: Alert, titleEnglish: String, titleChinese: String, unit: String, source: String,
-        step: String? = nil
+        _ alert: Alert, _ detail: AlertDetail, source: String, step: String? = nil,
+        unsilencedAt: Timestamp? = nil
     ) -> String {
-        let at = alert.resolvedAt ?? alert.firedAt ?? alert.startedAt
+        let at = unsilencedAt ?? alert.resolvedAt ?? alert.firedAt ?? alert.startedAt
         var data = JSONObject()
         data.add("id", alert.id)
         data.add("rule", alert.rule)
-        data.add("title", raw: JSONObject(["en": titleEnglish, "zh": titleChinese]).text)
+        data.add("title", raw: JSONObject(["en": detail.titleEnglish, "zh": detail.titleChinese]).text)
+        if !detail.textEnglish.isEmpty {
+            data.add("message", raw: JSONObject(["en": detail.textEnglish, "zh": detail.textChinese]).text)
+        }
         data.add("kind", alert.kind.name)
         data.add("device", alert.device)
         if let site = alert.site { data.add("site", site) }
@@ -24,7 +29,23 @@ public enum CloudEvent {
         if let time = alert.firedAt { data.add("fired_at", raw: "\(time.milliseconds)") }
         if let time = alert.resolvedAt { data.add("resolved_at", raw: "\(time.milliseconds)") }
         data.add("value", raw: "\(alert.value)")
-        data.add("unit", unit)
+        data.add("unit", detail.unit)
+        if let limit = detail.bound { data.add("limit", raw: "\(limit)") }
+        if let standard = detail.standard { data.add("standard", standard) }
+        if let coverage = detail.coverage { data.add("coverage", raw: "\(coverage)") }
+        if let devices = detail.devices {
+            data.add("devices", raw: "[\(devices.split(separator: ",").map { JSONObject.quoted(String($0)) }.joined(separator: ","))]")
+        }
+        if let from = detail.readingsFrom, let until = detail.readingsUntil {
+            var readings = JSONObject()
+            if let metric = detail.metric { readings.add("metric", metric) }
+            readings.add("from", raw: "\(from.milliseconds)")
+            readings.add("until", raw: "\(until.milliseconds)")
+            data.add("readings", raw: readings.text)
+        }
+        if let reason = detail.reason { data.add("reason", reason) }
+        if let silence = detail.silencedBy { data.add("silenced_by", silence) }
+        if let unsilencedAt { data.add("unsilenced_at", raw: "\(unsilencedAt.milliseconds)") }
         let type = step.flatMap { $0.split(separator: "-").first.map(String.init) } ?? alert.state
         return event(
             type: "patrol.alert.\(type)", subject: alert.id, at: at, source: source, area: alert.area,

@@ -2,7 +2,7 @@ public import Telemetry
 
 /// What can be read page by page.
 public enum StoreCollection: String, Sendable, CaseIterable {
-    case readings, minutes, alerts, tasks, rejects, devices, counts
+    case readings, minutes, alerts, silences, tasks, rejects, devices, counts
 }
 
 /// Where a page ended: the key of its last row. As text `number` or `number~rest`.

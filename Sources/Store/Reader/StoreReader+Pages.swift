@@ -26,10 +26,14 @@ private struct Source {
         case .alerts:
             columns = """
                 a.id, a.rule, a.device, a.site, a.area, a.severity, a.state, a.started_at, a.fired_at, a.resolved_at, a.value, \
-                a.kind, d.name
+                a.kind, d.name, (SELECT silenced_by FROM alert_detail x WHERE x.alert_id = a.id) AS silenced_by
                 """
             (from, keys) = ("alert a LEFT JOIN device d ON d.number = a.device_number", ["a.started_at", "a.id"])
             (time, device, state) = ("a.started_at", "a.device = ?", "a.state")
+        case .silences:
+            columns = "s.id, s.author, s.role, s.reason, s.created_at, s.starts_at, s.ends_at, s.match, s.ended_at, s.ended_by"
+            (from, keys, time) = ("silence s", ["s.number"], "s.created_at")
+            state = "iif(s.ended_at IS NULL, 'standing', 'over')"
         case .tasks:
             columns = """
                 t.id, t.alert_id, t.kind, t.area, t.stage, t.unit, t.created_at, t.respond_due, t.set_out_due, t.dispose_due, \

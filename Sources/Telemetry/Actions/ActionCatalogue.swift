@@ -43,7 +43,7 @@ public struct ActionField: Sendable {
 }
 
 public enum ActionCatalogue {
-    public static let all: [ActionDescription] = alerts + tasks + systems + units + outlets
+    public static let all: [ActionDescription] = alerts + silences + tasks + systems + units + outlets
 
     private static let alerts = [
         ActionDescription(

@@ -16,9 +16,10 @@ struct AlertsCommand: AsyncParsableCommand {
               patrol alerts ack a03f --as 王敏
               patrol alerts end a03f --why "the officer is safe" --as 王敏
               patrol alerts comment a03f "the crane has been told" --as 王敏
+              patrol alerts silence add --rule night --site s1 --for 2h --reason "announced works" --as 王敏
               patrol alerts watch --lang zh
             """,
-        subcommands: [List.self, Show.self, Ack.self, Comment.self, End.self, Watch.self])
+        subcommands: [List.self, Show.self, Ack.self, Comment.self, End.self, SilenceCommand.self, Watch.self])
 
     struct List: ParsableCommand {
         static let configuration = CommandConfiguration(abstract: "The open alerts, or all of a state.")
@@ -63,7 +64,10 @@ struct AlertsCommand: AsyncParsableCommand {
             let full = try reader.id(id, in: "alert")
             try Exit.onStoreFailure {
                 let alert = try reader.rows("\(AlertView.select) WHERE a.id = ?", [.text(full)])
-                view.object(columns: alert.columns, AlertView.headings, alert.rows[0])
+                let said = try reader.rows(AlertView.said, [.text(full)])
+                view.object(
+                    columns: alert.columns + (said.rows.isEmpty ? [] : said.columns), AlertView.headings,
+                    alert.rows[0] + (said.rows.first ?? []))
                 let events = try reader.rows(
                     "SELECT state AS what, at, value FROM alert_event WHERE alert_id = ? ORDER BY seq", [.text(full)])
                 view.list("events", events, title: view.language("Transitions", "状态变化"))
@@ -147,13 +151,25 @@ enum AlertView {
         "value": ("value", "数值"), "fired_at": ("fired", "触发时间"), "resolved_at": ("resolved", "恢复时间"),
         "started_at": ("started", "开始时间"), "acknowledged_by": ("acknowledged by", "确认人"),
         "acknowledged_at": ("at", "确认时间"), "remarks": ("remarks", "备注"),
+        "silenced_by": ("silenced by", "静默"),
+        "message_en": ("message", "说明（英文）"), "message_zh": ("说明", "说明"), "unit": ("unit", "单位"),
+        "limit": ("limit", "限值"), "standard": ("standard", "标准"), "coverage": ("coverage", "覆盖率"),
+        "devices": ("devices", "设备"), "reason": ("ended by", "恢复原因"), "metric": ("metric", "指标"),
+        "readings_from": ("readings from", "读数起"), "readings_until": ("readings until", "读数止"),
     ]
+
+    /// What an alert says, and the readings it stands on.
+    static let said = """
+        SELECT text_en AS message_en, text_zh AS message_zh, unit, bound AS "limit", standard, coverage, devices, reason, metric,
+          readings_from, readings_until FROM alert_detail WHERE alert_id = ?
+        """
 
     /// Alerts with who has acknowledged them first.
     static let select = """
         SELECT a.id, a.state, a.severity, a.rule, a.device, d.name, a.site, a.area, a.value, a.fired_at, a.resolved_at,
           n.who AS acknowledged_by, n.at AS acknowledged_at,
-          (SELECT count(*) FROM alert_note c WHERE c.alert_id = a.id AND c.what = 'comment') AS remarks
+          (SELECT count(*) FROM alert_note c WHERE c.alert_id = a.id AND c.what = 'comment') AS remarks,
+          (SELECT silenced_by FROM alert_detail x WHERE x.alert_id = a.id) AS silenced_by
         FROM alert a LEFT JOIN device d ON d.number = a.device_number
           LEFT JOIN alert_note n ON n.seq = (SELECT min(seq) FROM alert_note WHERE alert_id = a.id AND what = 'acknowledged')
         """

@@ -14,7 +14,8 @@ struct ReplayCommand: ParsableCommand {
         discussion: """
             A recording holds a message a line, as 'mosquitto_sub -v' or "mosquitto_sub -F '%U %t %x'" print them, or is
             CSV with a header; plain or gzip'd. Readings that the store has already are counted as duplicates. The clock is
-            the recorded arrival, or the running maximum of ts. Alerts are raised only with --rules.
+            the recorded arrival, or the running maximum of ts. Alerts are raised only with --rules, or by the rules of
+            --config, whose areas, sites, fences, calendars, permits, limits and devices then apply.
 
             EXAMPLES
               mosquitto_sub -v -t 'patrol/v1/in/#' > night.txt
@@ -25,6 +26,7 @@ struct ReplayCommand: ParsableCommand {
     @Argument(help: "The recording.") var file: String
     @Option(help: "The store; made where there is none.") var into: String
     @Option(help: "Rule files or folders.") var rules: [String] = []
+    @Option(help: "A settings file: its rules (where no --rules are given) and what they ask about.") var config: String?
     @Option(help: "CSV: the kind of the rows (noise, vehicle, bodycam).") var kind = "noise"
     @Option(help: "CSV: the gateway that brought them.") var gateway = "recording"
     @Option(help: "CSV: how long a reading holds, for example 60s.") var period: String?
@@ -43,11 +45,14 @@ struct ReplayCommand: ParsableCommand {
             }
             options.period = seconds
         }
-        let ruleSet = RuleSet(try Exit.onProblems { try RuleFile.load(rules) })
+        let settings = try config.map { path in try Exit.onProblems { try Settings.load(path: path) } }
+        let ruleSet = RuleSet(
+            try Exit.onProblems { rules.isEmpty ? settings?.rules ?? [] : try RuleFile.load(rules, world: settings?.world) })
+        if let settings { options.topicRoot = settings.topicRoot }
         let isTerminal = isatty(2) == 1 && !quiet
         let result = try Exit.onStoreFailure {
             do {
-                return try Replay.run(recording: file, options: options, into: into, rules: ruleSet) { messages, bytes in
+                return try Replay.run(recording: file, options: options, into: into, rules: ruleSet, settings: settings) { messages, bytes in
                     guard isTerminal else { return }
                     FileHandle.standardError.write(
                         Data("\r\(messages / 1000) thousand messages, \(bytes >> 20) MB".utf8))

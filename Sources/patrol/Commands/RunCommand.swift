@@ -15,7 +15,8 @@ struct RunCommand: AsyncParsableCommand {
         abstract: "Runs the pipeline on your broker until it is told to stop.",
         discussion: """
             SIGTERM and Ctrl-C end it cleanly: what was read is committed and acknowledged first. SIGHUP (or 'patrol rules
-            reload') reads the rules and the files around them again, all or nothing.
+            reload') reads the rules and the files around them again, all or nothing; with 'reload_on_change: true' a
+            change of them does it too.
 
             EXAMPLES
               patrol run --config patrol.yaml
@@ -108,6 +109,8 @@ enum Serve {
         defer { TokenFile.remove(besideStore: settings.storePath) }
         let hangups = config.map { reloads(of: $0, into: pipeline, logger) }
         defer { hangups?.cancel() }
+        let watch = config.flatMap { settings.reloadsOnChange ? changes(of: $0, settings.files, into: pipeline, logger) : nil }
+        defer { watch?.cancel() }
         let group = ServiceGroup(
             configuration: .init(
                 services: [
@@ -132,16 +135,38 @@ extension Serve {
     ) -> any DispatchSourceSignal {
         signal(SIGHUP, SIG_IGN)
         let source = DispatchSource.makeSignalSource(signal: SIGHUP, queue: .global())
-        source.setEventHandler {
-            do throws(Problems) {
-                pipeline.reload(try Settings.load(path: config))
-            } catch {
-                for problem in error.all { logger.error("\(problem)") }
-                logger.error("\(error.all.count) problems in \(config): the rules stay as they were")
-            }
-        }
+        source.setEventHandler { _ = reload(config, into: pipeline, logger) }
         source.resume()
         return source
+    }
+
+    /// Looks at the files from time to time and reads the settings again where they have changed.
+    private static func changes(
+        of config: String, _ files: [String], into pipeline: LivePipeline, _ logger: Logger
+    ) -> Task<Void, Never> {
+        Task.detached {
+            var watch = FileWatch(paths: files)
+            while (try? await Task.sleep(for: watchInterval)) != nil {
+                guard watch.poll() else { continue }
+                logger.info("the rules' files have changed")
+                if let files = reload(config, into: pipeline, logger) { watch.paths = files }
+            }
+        }
+    }
+
+    private static let watchInterval = Duration.seconds(1)
+
+    /// All or nothing; the files that the settings name now, nil where something is broken.
+    private static func reload(_ config: String, into pipeline: LivePipeline, _ logger: Logger) -> [String]? {
+        do throws(Problems) {
+            let settings = try Settings.load(path: config)
+            pipeline.reload(settings)
+            return settings.files
+        } catch {
+            for problem in error.all { logger.error("\(problem)") }
+            logger.error("\(error.all.count) problems in \(config): the rules stay as they were")
+            return nil
+        }
     }
 }
 

@@ -26,8 +26,9 @@ struct EventFeed {
     }
 
     private static let alerts = """
-        SELECT e.seq, e.clock, e.state, e.at, a.severity, a.rule, a.device, d.name, a.area, e.value, a.id, a.kind
+        SELECT e.seq, e.clock, e.state, e.at, a.severity, a.rule, a.device, d.name, a.area, e.value, a.id, a.kind, x.silenced_by
         FROM alert_event e JOIN alert a ON a.id = e.alert_id LEFT JOIN device d ON d.number = a.device_number
+          LEFT JOIN alert_detail x ON x.alert_id = a.id
         WHERE e.state <> 'pending'
         """
     private static let tasks = """
@@ -95,7 +96,12 @@ struct EventFeed {
             ])
         }
         let title = titles[text(row[5])]
-        let state = text(row[2]) == "firing" ? language("ALERT   ", "告警") : language("resolved", "恢复")
+        let states = [
+            "firing": language("ALERT   ", "告警"), "escalated": language("RAISED  ", "升级"),
+            "unsilenced": language("ALERT   ", "告警"), "resolved": language("resolved", "恢复"),
+        ]
+        let state = states[text(row[2])] ?? text(row[2])
+        let silence = row[12] == .null ? "" : "  " + language("(silenced)", "（已静默）")
         let severity = text(row[4])
         let severities = ["info": "提示", "warning": "警告", "critical": "严重"]
         let place = [text(row[7]), area(row[8])].filter { !$0.isEmpty && $0 != "unknown" }.joined(separator: " ")
@@ -103,7 +109,7 @@ struct EventFeed {
         let name = title.map { language($0.english, $0.chinese) } ?? text(row[5])
         return """
             \(clock(row[1]))  \(state)  \(language(severity, severities[severity] ?? severity))  \(name)  \(text(row[6])) \(place)  \
-            \(value)  \(text(row[10]))
+            \(value)  \(text(row[10]))\(silence)
             """
     }
 
