@@ -4,7 +4,7 @@ import Telemetry
 /// named by the hash of its content, so that the state of a changed one is not taken for its own.
 extension AlertEngine {
     /// Changes with the layout of ``RuleState``: state of another layout is left aside.
-    private static let version = UInt8(truncatingIfNeeded: 2 + MemoryLayout<RuleState>.size)
+    private static let version = UInt8(truncatingIfNeeded: 3 + MemoryLayout<RuleState>.size)
 
     /// Devices whose states stand in one row.
     private static let pageDevices = 128

@@ -33,6 +33,13 @@ extension AlertEngine {
                     // Most rules sleep most of the time.
                     if !wake.isActive && !rule.watchesSilence && wake.from <= ts && ts < wake.until { continue }
                 }
+                if rule.isBareSilence {
+                    let slot = slot(at: place, entry)
+                    if slot >= 0 && states[slot].phase == .inactive && states[slot].over == 0 {
+                        hearAgain(slot, rule, reading)
+                        continue
+                    }
+                }
                 unsafe judge(reading, text: text, rule: rule, entry: entry, place: place, before: before)
             }
         }
@@ -121,6 +128,18 @@ extension AlertEngine {
             }
         }
         settle(slot, rule)
+    }
+
+    /// The device is heard of as before: only the moment at which it will have been silent for too long moves on.
+    @inline(__always)
+    private func hearAgain(_ slot: Int32, _ rule: CompiledRule, _ reading: borrowing Reading) {
+        markChanged(reading.device)
+        states[slot].heard = now
+        states[slot].period = reading.periodMilliseconds
+        let due = unsafe (now + silence(leafTable[Int(rule.firstLeaf)], slot)).milliseconds
+        states[slot].due = due
+        // A timer that stands for earlier is set anew when it comes up.
+        if due < states[slot].queued { enqueue(slot) }
     }
 
     /// The device was heard of: its silence is over.

@@ -38,7 +38,7 @@ extension AlertEngine {
         }
     }
 
-    private func enqueue(_ slot: Int32) {
+    func enqueue(_ slot: Int32) {
         let state = states[slot]
         guard state.due < state.queued else { return }
         states[slot].queued = state.due
@@ -103,7 +103,7 @@ extension AlertEngine {
 
     /// How long a leaf's silence is.
     @inline(__always)
-    private func silence(_ leaf: CompiledLeaf, _ slot: Int32) -> Int64 {
+    func silence(_ leaf: CompiledLeaf, _ slot: Int32) -> Int64 {
         leaf.milliseconds >= 0 ? leaf.milliseconds : -leaf.milliseconds * Int64(max(1, states[slot].period))
     }
 

@@ -67,6 +67,8 @@ struct CompiledRule: BitwiseCopyable, Sendable {
     var watchesSilence = false
     /// Nothing but silence: no reading can make it hold.
     var isSilenceOnly = false
+    /// One leaf of silence, awake at all times.
+    var isBareSilence = false
     var hasSchedule: Bool
     var isLifted: Bool
     var hasGroup: Bool
@@ -211,6 +213,7 @@ struct RuleCompiler {
             coolDownMilliseconds: definition.coolDownMilliseconds)
         rule.watchesSilence = own.contains { $0.subject == .silence }
         rule.isSilenceOnly = own.allSatisfy { $0.subject == .silence }
+        rule.isBareSilence = rule.isSilenceOnly && own.count == 1 && program.count == 1 && isAwake
         return rule
     }
 

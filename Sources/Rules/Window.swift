@@ -2,14 +2,15 @@ import Telemetry
 
 /// A sliding window in twentieths ("steps"), as words of a state's extent: the newest step's number, then for each of
 /// the last twenty steps an amount (energy × ms, value × ms, the largest or smallest value, or how often), then the
-/// covered ms of each.
+/// covered ms of each; last, what all but the newest step hold together: from which step on, the amount, the covered ms.
 ///
 /// A window at a moment is the step that holds the moment and the nineteen before it. A reading that lasts over several
 /// steps is shared among them by duration. Memory is fixed, whatever arrives; what is older than the window is let go.
 @safe
 struct Window {
     static let steps = 20
-    static let words = Int32(1 + steps + steps / 2)
+    private static let cache = 1 + steps + steps / 2
+    static let words = Int32(cache + 3)
 
     private let base: UnsafeMutablePointer<UInt64>
     private let step: Int64
@@ -52,6 +53,7 @@ struct Window {
     private func advance(toStep number: Int64) {
         let newest = self.newest
         guard number > newest else { return }
+        forget()
         if number - newest >= Int64(Window.steps) {
             for slot in 0..<Window.steps { clear(slot) }
         } else {
@@ -70,6 +72,7 @@ struct Window {
             let from = max(start, number * step)
             let part = min(stop, (number + 1) * step) - from
             let slot = Window.slot(number)
+            if number < last || last < newest { forget() }
             switch fold {
             case .leq: set(slot, amount: amount(slot) + value * Double(part))
             case .mean: set(slot, amount: amount(slot) + value * Double(part))
@@ -99,6 +102,10 @@ struct Window {
         var total = 0.0
         var covered: Int64 = 0
         var number = first
+        if (fold == .leq || fold == .mean) && newest > first {
+            (total, covered) = older(first, newest)
+            number = newest
+        }
         while number <= newest {
             let slot = Window.slot(number)
             let milliseconds = self.covered(slot)
@@ -116,6 +123,34 @@ struct Window {
         if fold == .leq || fold == .mean { total = covered > 0 ? total / Double(covered) : 0 }
         return (total, covered)
     }
+
+    /// The sum of the steps from `first` up to the newest, without it; kept until one of them changes.
+    @inline(__always)
+    private func older(_ first: Int64, _ newest: Int64) -> (amount: Double, covered: Int64) {
+        if unsafe base[Window.cache] == UInt64(first + 1) {
+            return unsafe (Double(bitPattern: base[Window.cache + 1]), Int64(bitPattern: base[Window.cache + 2]))
+        }
+        return sum(first, newest)
+    }
+
+    @inline(never)
+    private func sum(_ first: Int64, _ newest: Int64) -> (amount: Double, covered: Int64) {
+        var total = 0.0
+        var covered: Int64 = 0
+        for number in first..<newest {
+            let slot = Window.slot(number)
+            let milliseconds = self.covered(slot)
+            guard milliseconds > 0 else { continue }
+            total += amount(slot)
+            covered += milliseconds
+        }
+        unsafe base[Window.cache] = UInt64(first + 1)
+        unsafe base[Window.cache + 1] = total.bitPattern
+        unsafe base[Window.cache + 2] = UInt64(bitPattern: covered)
+        return (total, covered)
+    }
+
+    private func forget() { unsafe base[Window.cache] = 0 }
 
     /// Events counted in the window that ends with the step of `moment`.
     func total(at moment: Timestamp, since: Timestamp) -> Double {
