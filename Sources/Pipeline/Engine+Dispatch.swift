@@ -70,7 +70,7 @@ extension Engine {
                 let moment = Timestamp(milliseconds: nextDue)
                 anything = dispatcher.advance(to: moment) || anything
                 noteDispatch()
-                anything = endSilences(at: moment) || anything
+                if endSilences(at: moment, now: server) { anything = true }
             } else if hasTimer {
                 timers = true
                 alerts.advance(to: timer)
@@ -158,8 +158,9 @@ extension Engine {
 
     /// Writes the events that came before the transition with this number (from 0) of the batch.
     func writeDispatch(beforeTransition number: Int, into result: inout Committed) throws(StoreError) {
-        if !silences.steps.isEmpty { try writeSilences(beforeTransition: number, into: &result) }
-        while dispatchJournal.written < dispatchJournal.events.count {
+        while true {
+            if !silences.steps.isEmpty { try writeSilences(beforeTransition: number, into: &result) }
+            guard dispatchJournal.written < dispatchJournal.events.count else { return }
             let (transitions, event) = dispatchJournal.events[dispatchJournal.written]
             if transitions > number { return }
             dispatchJournal.written += 1

@@ -21,6 +21,10 @@ extension Engine {
         nextDue = min(nextDue, (silences.nextEnd + clockCorrection).milliseconds)
     }
 
+    private func note(_ step: SilenceBook.Step) {
+        silences.steps.append((dispatchJournal.seenTransitions, dispatchJournal.events.count, step))
+    }
+
     // MARK: Transitions
 
     /// Whether the dispatcher is not to know of a transition, since its alert is silenced.
@@ -53,7 +57,7 @@ extension Engine {
     /// An alert whose silence is over acts as if it fired now.
     private func speak(_ snapshot: AlertSnapshot, _ alert: Alert, at moment: Timestamp) {
         silences.silenced[alert.id] = nil
-        silences.steps.append((dispatchJournal.seenTransitions, .speaks(snapshot, at: moment)))
+        note(.speaks(snapshot, at: moment))
         guard let kind = options.rules.definitions[snapshot.rule].taskKind else { return }
         let device = table.devices[Int(snapshot.device)]
         let place = fencePlace(snapshot).map { ($0.latitude, $0.longitude) } ?? device.lat.flatMap { lat in device.lon.map { (lat, $0) } }
@@ -64,16 +68,17 @@ extension Engine {
     // MARK: Ends
 
     /// Ends what is over at a moment of the clock of tasks; alerts that still fire and that no other silence matches speak.
+    /// - Parameter server: the clock of tasks as it is now: who speaks does so now.
     /// - Returns: whether one was.
-    func endSilences(at moment: Timestamp) -> Bool {
+    func endSilences(at moment: Timestamp, now server: Timestamp) -> Bool {
         let now = moment + -clockCorrection
         guard options.knowsRules, !options.isAtRest, silences.nextEnd <= now else { return false }
         let over = silences.standing.filter { $0.silence.endsAt <= now }
         silences.standing.removeAll { $0.silence.endsAt <= now }
         for (number, silence) in over {
             var ended = silence
-            ended.endedAt = moment
-            silences.steps.append((dispatchJournal.seenTransitions, .expired(number: number, ended)))
+            ended.endedAt = server
+            note(.expired(number: number, ended))
         }
         let ids = Set(over.map(\.silence.id))
         let freed = silences.silenced.filter { ids.contains($0.value) }
@@ -82,9 +87,9 @@ extension Engine {
             for (snapshot, alert) in firing.sorted(by: { $0.1.id < $1.1.id }) {
                 if let other = silences.match(alert, at: now, options.world.areas) {
                     silences.silenced[alert.id] = other.id
-                    silences.steps.append((dispatchJournal.seenTransitions, .moved(alert: alert.id, silence: other.id)))
+                    note(.moved(alert: alert.id, silence: other.id))
                 } else {
-                    speak(snapshot, alert, at: moment)
+                    speak(snapshot, alert, at: server)
                 }
             }
         }
@@ -94,8 +99,9 @@ extension Engine {
 
     // MARK: Writing
 
+    /// Writes what came before a transition and before the task's event that is written next.
     func writeSilences(beforeTransition number: Int, into result: inout Committed) throws(StoreError) {
-        while let (transitions, step) = silences.steps.first, transitions <= number {
+        while let (transitions, events, step) = silences.steps.first, transitions <= number, events <= dispatchJournal.written {
             silences.steps.removeFirst()
             switch step {
             case .moved(let alert, let silence): try silenceRows.set(silence, of: alert)
@@ -191,7 +197,7 @@ extension Engine {
         let (number, silence) = silences.standing[index]
         try silenceRows.write(silence, number: number)
         // At rest it is over for the next Patrol, which knows the rules.
-        _ = endSilences(at: serverClock)
+        _ = endSilences(at: serverClock, now: serverClock)
         try writeDispatch(into: &result)
         var answer = CloudEvent.data(silence)
         answer.add("alerts_silenced", raw: "\(silences.silenced.values.filter { $0 == id }.count)")

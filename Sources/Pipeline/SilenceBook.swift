@@ -17,8 +17,8 @@ struct SilenceBook {
     var silenced: [String: String] = [:]
     /// Of the batch's transitions by number: the silence.
     var ofTransitions: [Int: String] = [:]
-    /// Each with the number of the batch's transitions before it.
-    var steps: [(transitions: Int, step: Step)] = []
+    /// Each with the numbers of the batch's transitions and of tasks' events before it: one order for all.
+    var steps: [(transitions: Int, events: Int, step: Step)] = []
 
     /// Whether a transition must be looked at.
     var isInUse: Bool { !standing.isEmpty || !silenced.isEmpty }

@@ -79,7 +79,8 @@ import Testing
         rig.options.world = world
         rig.kind = { $0 < 3 ? .noise : $0 < 5 ? .bodycam : .vehicle }
         // Two meters of one site, one of them of a zone.
-        try rig.run([])
+        // Devices are stored with the first reading.
+        try rig.run([Script(ts: start - 3_600_000, level: 50, received: start - 3_600_000)])
         try rig.execute("UPDATE device SET site = 's1' WHERE number < 2")
         try rig.execute("UPDATE device SET zone = '2' WHERE number = 1")
         return rig
