@@ -1,5 +1,7 @@
 """Consumers of the stream as their owners meet it: MQTT, pull, server-sent events, webhooks, a restored backup."""
 import base64
+import hashlib
+import hmac
 import http.server
 import json
 import os
@@ -9,6 +11,7 @@ import socket
 import sqlite3
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 import unittest
@@ -225,6 +228,49 @@ outlets:
         self.stop_patrol()
         said = self.said() + self.get("/metrics")[1]
         self.assertNotIn(KEY.removeprefix("whsec_"), said)
+
+
+class TheReferenceConsumer(unittest.TestCase):
+    """What it takes and what it refuses, without a Patrol."""
+
+    def test_a_replay_changes_nothing_and_what_is_old_or_false_is_refused(self):
+        with tempfile.TemporaryDirectory() as folder:
+            db, key = os.path.join(folder, "mine.db"), os.path.join(folder, "key.txt")
+            with open(key, "w") as file:
+                file.write(KEY)
+            port = free_port()
+            consumer = subprocess.Popen([sys.executable, CONSUMER, "--db", db, "--listen", str(port), "--secret-file", key])
+            self.addCleanup(consumer.wait)
+            self.addCleanup(consumer.kill)
+            event = {"id": "5f0c11d2-1", "sequence": "0000000000000001", "subject": "a0123456789abcdef", "type": "patrol.alert.firing",
+                     "data": {"id": "a0123456789abcdef", "state": "firing"}}
+
+            def send(body, seconds=0, signed=None):
+                stamp = str(int(time.time()) + seconds)
+                content = f"{event['id']}.{stamp}.".encode() + (signed or body)
+                right = hmac.new(base64.b64decode(KEY.removeprefix("whsec_")), content, hashlib.sha256).digest()
+                request = urllib.request.Request(f"http://127.0.0.1:{port}/", body, {
+                    "webhook-id": event["id"], "webhook-timestamp": stamp, "webhook-signature": "v1," + base64.b64encode(right).decode()})
+                try:
+                    with urllib.request.urlopen(request, timeout=10) as answer:
+                        return answer.status
+                except urllib.error.HTTPError as error:
+                    return error.code
+                except OSError:
+                    return None
+            body = json.dumps(event).encode()
+            other = json.dumps(dict(event, data={"id": "a0123456789abcdef", "state": "resolved"})).encode()
+            self.assertTrue(until(lambda: send(body) in (204, 208)))
+            self.assertEqual(send(body), 208, "a replay")
+            self.assertEqual(send(other), 208, "another body under a known id")
+            self.assertEqual(send(other, signed=body), 401, "a signature of another body")
+            self.assertEqual(send(body, -301), 401, "signed too long ago")
+            self.assertEqual(send(body, 301), 401, "signed in the future")
+            self.assertEqual(query(db, "SELECT id, state FROM alert"), [("a0123456789abcdef", "firing")])
+
+    def test_it_is_short(self):
+        with open(CONSUMER) as file:
+            self.assertLess(len(file.readlines()), 150)
 
 
 class Steering(Outlets):
