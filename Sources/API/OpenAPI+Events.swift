@@ -32,7 +32,7 @@ extension OpenAPI {
             path(
                 "/api/v1/stream",
                 """
-                The same events live as server-sent events named alert or task; the id is the event's. From now on without after \
+                The same events live as server-sent events named as the second word of their type (alert, task, silence); the id is the event's. From now on without after \
                 or Last-Event-ID. Other names: hello (where it begins), gap (events no longer kept), reset (a backup was \
                 restored), bye (why the connection is ended).
                 """,

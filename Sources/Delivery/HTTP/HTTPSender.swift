@@ -33,8 +33,8 @@ public struct SecretText: Sendable, Equatable, CustomStringConvertible, CustomDe
 /// The effect that all outlets over HTTP share: one POST and its answer. Redirects are not followed, the address is judged
 /// before it is connected to, and a body without an end is not read to its end.
 final class HTTPSender: Sendable {
-    /// Of an answer's body so much is read; the rest is not waited for.
-    static let answerBytes = 4096
+    /// Of an answer's body so much is read (another system may answer with its whole case); the rest is not waited for.
+    static let answerBytes = 65_536
 
     struct Answer: Sendable {
         var code: Int
