@@ -118,6 +118,13 @@ public struct MessageDecoder: ~Copyable {
         }
         switch unsafe TopicName(topic, root: root) {
         case .wrong(let reason, let field, let gateway, let device): refuse(reason, field, nil, gateway, device)
+        case .external(let gateway):
+            if payload.count == 0 || payload.count > Limits.externalBytes {
+                refuse(payload.count == 0 ? .malformed : .tooLarge, "payload", nil, gateway, "")
+            } else {
+                // As it is: only the engine knows tasks.
+                unsafe writer.external(gateway: gateway, payload: payload, received: received)
+            }
         case .reading(let gateway, let kind, let device):
             kindOfMessage = kind
             if payload.count > Limits.payloadBytes {

@@ -93,6 +93,19 @@ struct RecordWriter: ~Copyable {
 
     static func slots(forBytes count: Int) -> Int { (count + Slot.bytes - 1) / Slot.bytes }
 
+    mutating func external(gateway: String, payload: UnsafeRawBufferPointer, received: Timestamp) {
+        var record = ExternalRecord(received: received)
+        let name = Array(gateway.utf8)
+        record.tail = UInt8(RecordWriter.slots(forBytes: name.count + payload.count))
+        record.gatewayBytes = UInt8(name.count)
+        record.payloadBytes = UInt16(payload.count)
+        let offset = claim(tail: Int(record.tail))
+        guard offset >= 0 else { return }
+        unsafe slot(offset).storeBytes(of: record, as: ExternalRecord.self)
+        unsafe name.withUnsafeBytes { unsafe write($0, toTailOf: offset, at: 0) }
+        unsafe write(payload, toTailOf: offset, at: name.count)
+    }
+
     mutating func newDevice(kind: Kind, number: UInt32, gateway: String, id: String, received: Timestamp) {
         var record = NewDevice(kind: kind, device: number, received: received)
         let bytes = Array(gateway.utf8) + Array(id.utf8)

@@ -3,6 +3,7 @@ import Telemetry
 /// A topic taken apart: `{root}/in/{gateway}/{kind}/{device}`, or what is wrong with it.
 enum TopicName {
     case reading(gateway: String, kind: Kind, device: String)
+    case external(gateway: String)
     case wrong(RejectReason, field: String, gateway: String, device: String)
 
     /// Levels for which other payloads are defined and that this version does not read yet.
@@ -27,6 +28,10 @@ enum TopicName {
         }
         if levels.count == 2 && TopicName.comingLevels.contains(levels[1]) {
             self = .wrong(.unsupported, field: "topic", gateway: gateway, device: "")
+            return
+        }
+        if levels.count == 2 && levels[1] == "external" {
+            self = .external(gateway: gateway)
             return
         }
         guard levels.count == 3 else {

@@ -57,6 +57,7 @@ extension Engine {
             if options.clock == .wall, let tick { serverClock = max(serverClock, tick) }
             try apply(actions, at: serverClock, into: &result)
         }
+        try applyExternals(into: &result)
         try writeServerClock()
         try writeUnits(withFixes: flushesMinutes)
         for reject in rejects { try store.write(reject: reject) }

@@ -3,7 +3,58 @@ import Dispatching
 import Store
 import Telemetry
 
+/// What another system has said of a task over the broker.
+struct ExternalWord {
+    var action: Action
+    var received: Timestamp
+    var payload: [UInt8]
+}
+
 extension Engine {
+    /// A message of `in/{gateway}/external`, where the gateway is the system: a JSON object of `task` and the fields of
+    /// `task.external`. It is an input of the next commit, and acknowledged with it.
+    func take(external record: ExternalRecord, _ tail: [UInt8]) {
+        let gateway = String(decoding: tail.prefix(Int(record.gatewayBytes)), as: UTF8.self)
+        let payload = Array(tail.dropFirst(Int(record.gatewayBytes)).prefix(Int(record.payloadBytes)))
+        var received = record.received
+        if options.clock == .recorded {
+            if received != .distantPast { state.clock = max(state.clock, received) }
+            received = state.clock
+        }
+        letTimePass(to: received, isJudged: false)
+        var word = ExternalWord(action: Action("task.external", author: gateway), received: received, payload: payload)
+        guard let text = String(validating: payload, as: UTF8.self), var fields = ActionJSON.fields(of: text) else {
+            return refuse(word, .malformed, "payload")
+        }
+        guard case .text(let task)? = fields.removeValue(forKey: "task"), !task.isEmpty else { return refuse(word, .missing, "task") }
+        (word.action.subject, word.action.fields) = (task, fields)
+        if let problem = ActionCatalogue.problem(with: word.action) { return refuse(word, .range, problem.field ?? "payload") }
+        externals.append(word)
+    }
+
+    private func refuse(_ word: ExternalWord, _ reason: RejectReason, _ field: String) {
+        counts[Kind.allCases.count].rejected += 1
+        gateways.rejected(gateway: word.action.author, reason: reason)
+        rejects.append(
+            RejectRow(
+                received: word.received, gateway: word.action.author, topic: "\(options.topicRoot)/in/\(word.action.author)/external",
+                device: "", field: field, reason: reason, payload: Array(word.payload.prefix(Limits.rejectExcerptBytes))))
+    }
+
+    /// Inputs behind the batch's readings and behind what people ask.
+    func applyExternals(into result: inout Committed) throws(StoreError) {
+        let words = externals
+        externals.removeAll()
+        for word in words {
+            switch try applyExternal(word.action, at: serverClock, into: &result) {
+            case .success:
+                try log(word.action, at: serverClock, after: state.input)
+                counts[Kind.allCases.count].stored += 1
+            case .failure(let refusal): refuse(word, .range, refusal.field ?? "task")
+            }
+        }
+    }
+
     /// Another system's number and stage of a task. The task may be named by that number as well.
     func applyExternal(
         _ action: Action, at clock: Timestamp, into result: inout Committed

@@ -60,6 +60,8 @@ final class Engine {
     /// When something is due next (ms), as ``dispatcher`` says.
     var nextDue = Int64.max
     var dispatchJournal = DispatchJournal()
+    /// What other systems have said over the broker, for the next commit.
+    var externals: [ExternalWord] = []
 
     // The batches as properties: a `let` of a final class is used without counting references.
     let noiseBatch: BatchTable
@@ -139,7 +141,7 @@ final class Engine {
 
     var hasUncommitted: Bool {
         Kind.allCases.contains { batch($0).count > 0 } || !rejects.isEmpty || !newDevices.isEmpty
-            || counts.contains { !$0.isZero } || isRuleSetNew || !endedByRules.isEmpty
+            || counts.contains { !$0.isZero } || isRuleSetNew || !endedByRules.isEmpty || !externals.isEmpty
     }
 
     /// Rows up to this input are not needed for a start.

@@ -206,6 +206,7 @@ final class Processor {
             } else {
                 unsafe engine.take(reading, text: text)
             }
+        case .external: processRare(sequence, tail: tail)
         case .rejection, .newDevice, .dropped, .clockStep: processRare(sequence, tail: tail)
         }
         return sequence + 1 + tail
@@ -216,6 +217,7 @@ final class Processor {
         let slot = unsafe UnsafeMutableRawPointer(consumer.slot(sequence))
         switch unsafe slot.load(as: Record.self) {
         case .reading: break
+        case .external: engine.take(external: unsafe slot.load(as: ExternalRecord.self), tailBytes(sequence, tail: tail))
         case .rejection:
             let rejection = unsafe slot.load(as: Rejection.self)
             var bytes = tailBytes(sequence, tail: tail)[...]

@@ -20,16 +20,19 @@ public enum Limits {
     public static let calendarPeriods = 50_000
     /// A payload's part kept with its reject.
     public static let rejectExcerptBytes = 1024
+    /// What another system says of a task, in one message.
+    public static let externalBytes = 2560
     /// Slots of the ring, and the slots after which a batch is committed.
     public static let ringSlots = 1 << 16
     public static let batchSlots = 1 << 14
     /// Slots one record may take besides its first.
-    public static let tailSlots = 12
+    public static let tailSlots = 24
 
     public static var relationsHold: Bool {
         ringSlots & (ringSlots - 1) == 0
             && batchSlots * 2 <= ringSlots
             && readingsPerMessage * 2 + tailSlots + 2 <= ringSlots / 2
+            && (idBytes + externalBytes + 127) / 128 <= tailSlots
             && (rejectExcerptBytes + topicBytes + 3 * idBytes + 127) / 128 <= tailSlots
             && (2 * textBytes + 127) / 128 <= tailSlots
             && devicesPerGateway <= devices

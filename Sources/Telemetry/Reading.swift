@@ -16,6 +16,8 @@ public enum Record: UInt8, BitwiseCopyable, Sendable {
     case reading
     /// A ``Rejection``: a reading or a message that was refused.
     case rejection
+    /// An ``ExternalRecord``: another system says where it has a task.
+    case external
     /// A ``NewDevice``: precedes the device's first reading.
     case newDevice
     /// A ``Dropped``: readings that a declared policy let go.
@@ -140,6 +142,19 @@ public struct Dropped: BitwiseCopyable, Sendable {
         self.kind = kind
         self.count = count
     }
+}
+
+/// What another system says of a task, as it came. Its tail holds the gateway and then the payload.
+@frozen
+public struct ExternalRecord: BitwiseCopyable, Sendable {
+    public var record = Record.external
+    public var tail: UInt8 = 0
+    public var gatewayBytes: UInt8 = 0
+    public var payloadBytes: UInt16 = 0
+    public var received: Timestamp
+    private var reserved: InlineArray<14, UInt64> = .init(repeating: 0)
+
+    public init(received: Timestamp) { self.received = received }
 }
 
 /// The wall clock has jumped: `received` of what follows is by the new one.

@@ -66,6 +66,10 @@ private func readBack(_ consumer: inout RingConsumer<Slot>, devices: inout UInt3
             check(reading)
             guard isClean(bytes.prefix(Int(reading.officerBytes) + Int(reading.bootBytes))) else { fail("text") }
             counts.0 += 1
+        case .external:
+            let word = unsafe slot.load(as: ExternalRecord.self)
+            let all = Int(word.gatewayBytes) + Int(word.payloadBytes)
+            guard all <= bytes.count && bytes.count - all < Slot.bytes else { fail("lengths of another system's word") }
         case .rejection:
             let rejection = unsafe slot.load(as: Rejection.self)
             let names = Int(rejection.gatewayBytes) + Int(rejection.deviceBytes) + Int(rejection.fieldBytes)

@@ -7,6 +7,7 @@ import Telemetry
 enum Decoded {
     case reading(Reading, officer: String, boot: String)
     case rejection(Refused)
+    case external(gateway: String, payload: String)
     case newDevice(number: UInt32, kind: Kind, gateway: String, id: String)
     case dropped(kind: UInt8, count: Int)
 
@@ -83,6 +84,10 @@ struct Harness: ~Copyable {
                 let reading = slot.load(as: Reading.self)
                 let officer = take(reading.officerBytes)
                 records.append(.reading(reading, officer: officer, boot: take(reading.bootBytes)))
+            case .external:
+                let record = slot.load(as: ExternalRecord.self)
+                let gateway = take(record.gatewayBytes)
+                records.append(.external(gateway: gateway, payload: take(record.payloadBytes)))
             case .rejection:
                 let record = slot.load(as: Rejection.self)
                 var refused = Refused(
@@ -124,6 +129,7 @@ func verdicts(_ records: [Decoded]) -> [String] {
     records.compactMap {
         switch $0 {
         case .reading: "ok"
+        case .external: "external"
         case .rejection(let refused): "\(refused.reason.name) \(refused.field)"
         case .newDevice, .dropped: nil
         }

@@ -68,5 +68,36 @@ private func said(_ fields: [String: ActionValue], on id: String = "t", as syste
         #expect(try rig.lines("SELECT stage FROM task") == ["on_scene"])
     }
 
+    /// Over the broker: the gateway is the system, what cannot be used is a reject with its field, all of it is counted.
+    @Test func aMessageIsTheSameInput() throws {
+        let rig = try Rig()
+        try rig.run(loud())
+        let task = try rig.lines("SELECT id FROM task")[0]
+        let store = try StoreWriter(path: rig.path)
+        let engine = try Engine(store: store, options: rig.options)
+        for text in [
+            #"{"task":"\#(task)","number":"T-9","stage":"on_scene","by":"陈"}"#, #"{"task":"T-9","stage":"on_scene"}"#,
+            #"{"task":"x","stage":"on_scene"}"#, #"{"task":"T-9","stage":"lunch"}"#, #"{"task":"T-9","number":7}"#,
+            #"{"stage":"closed"}"#, "[]", "{",
+        ] {
+            var record = ExternalRecord(received: Timestamp(milliseconds: start + 60_000))
+            (record.gatewayBytes, record.payloadBytes) = (4, UInt16(text.utf8.count))
+            engine.take(external: record, Array("city".utf8) + Array(text.utf8))
+        }
+        #expect(engine.hasUncommitted)
+        let committed = try engine.commit(flushesMinutes: false, now: Timestamp(milliseconds: start + 60_000))
+        #expect(committed.answers.isEmpty)
+        store.close()
+        #expect(try rig.lines("SELECT stage, unit FROM task") == ["on_scene city"])
+        #expect(try rig.lines("SELECT system, number, stage FROM task_external") == ["city T-9 on_scene"])
+        #expect(try rig.lines("SELECT reason, field, topic FROM reject ORDER BY id") == [
+            "range number patrol/v1/in/city/external", "missing task patrol/v1/in/city/external",
+            "malformed payload patrol/v1/in/city/external", "malformed payload patrol/v1/in/city/external",
+            "range id patrol/v1/in/city/external", "range stage patrol/v1/in/city/external",
+        ])
+        #expect(try rig.lines("SELECT received, stored, rejected FROM message_count WHERE kind = 'unknown'") == ["8 2 6"])
+        #expect(try rig.lines("SELECT name, author, role FROM engine_input") == ["task.external city operator", "task.external city operator"])
+    }
+
     @Test func theSettingsKnowEveryAdapter() { #expect(OutletSettings.adapters == TaskAdapters.all.map(\.name)) }
 }

@@ -435,6 +435,30 @@ outlets:
                          ["reported", "assigned", "external", "disposed", "external_conflict", "external", "feedback", "closed", "external"])
         self.assertIn(number, self.tasks("show", task, "--lang", "zh"))
 
+    def test_it_answers_over_the_broker(self):
+        self.answers = {"new": "new"}
+        self.alarm("m1", resolve=True)
+        self.assertTrue(until(lambda: self.external() != []), self.said())
+        (task,) = self.tickets
+        refused = self.path("refused.txt")
+        with open(refused, "w") as out:
+            listener = subprocess.Popen(["mosquitto_sub", "-p", str(self.port), "-q", "1", "-t", "patrol/v1/rejects/city", "-W", "20", "-C", "1"], stdout=out)
+        self.addCleanup(listener.wait)
+        self.addCleanup(listener.terminate)
+        self.kill_patrol()
+        say = lambda text: subprocess.run(["mosquitto_pub", "-p", str(self.port), "-q", "1", "-t", "patrol/v1/in/city/external", "-m", text], check=True)
+        # Patrol is down: the broker keeps it.
+        say(json.dumps({"task": "T-" + task[1:6], "stage": "on_site", "by": "Chen"}))
+        self.run_patrol()
+        self.assertTrue(until(lambda: query(self.store, "SELECT stage FROM task") == [("on_scene",)]), self.said())
+        say(json.dumps({"task": task, "stage": "lunch"}))
+        listener.wait()
+        with open(refused) as file:
+            reject = json.load(file)
+        self.assertEqual((reject["reason"], reject["field"]), ("range", "stage"))
+        self.stop_patrol()
+        self.assertBalanced(self.store)
+
     def test_an_answer_that_cannot_be_used_is_said(self):
         self.answers = {"new": "eaten"}
         self.alarm("m1", resolve=True)
@@ -679,7 +703,8 @@ class Documents(Outlets):
             patrol("tasks", change, task, *(["x"] if change == "comment" else []), "--as", "li", "--store", self.store)
         patrol("tasks", "external", task, "--number", "7", "--stage", "closed", "--as", "city", "--store", self.store)
         patrol("outlets", "test", "mqtt", "--as", "li", "--store", self.store)
-        self.assertTrue(until(lambda: "external_conflict" in told() and "/out/test" in told()), told())
+        patrol("alerts", "silence", "add", "--device", "nobody", "--for", "1h", "--reason", "blasting", "--as", "li", "--store", self.store)
+        self.assertTrue(until(lambda: all(name in told() for name in ("external_conflict", "/out/test", "/out/silences"))), told())
         names = json.loads(self.get("/api/v1/schemas")[1])["items"]
         schemas = {name: json.loads(self.get(f"/api/v1/schemas/{name}")[1]) for name in names}
         check = jsonschema.Draft202012Validator

@@ -25,6 +25,10 @@ public enum AsyncAPI {
         }
         channels += [
             Channel(
+                name: "external", address: "\(topicRoot)/in/{gateway}/external",
+                about: "What another system says of a task: its number and stage. The gateway is the system's name. QoS 1: acknowledged once it is stored.",
+                parameters: [gateway], messages: ["external"], isInput: true),
+            Channel(
                 name: "alerts", address: "\(topicRoot)/out/alerts/{area}/{severity}", about: "One event per transition of an alert.",
                 parameters: [area, ("severity", ["enum": ["info", "warning", "critical"]])], messages: ["alertEvent"]),
             Channel(
@@ -109,6 +113,7 @@ public enum AsyncAPI {
             ("silenceEvent", message(event("silence_1"), [.raw(Examples.silence)], cloud: true)),
             ("testEvent", message(test, [.raw(Examples.test)], cloud: true)),
             ("reject", message(plain("reject"), [.raw(Examples.reject)])),
+            ("external", message(plain("external"), [Examples.external])),
             ("status", message(plain("status"), [.raw(Examples.status)])),
             ("presence", message(plain("presence"), [["online": true, "epoch": "5f0c11d2", "since": "2026-06-07T14:00:00.000Z"], ["online": false, "reason": "gone"]])),
         ]
