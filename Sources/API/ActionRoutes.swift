@@ -82,7 +82,7 @@ enum ActionRoutes {
         }
         var action = Action(description.name, subject: subject, author: author, fields: fields)
         if let role = action.fields.removeValue(forKey: "role") {
-            guard case .text(let name) = role, let known = Action.Role(rawValue: name), known != .patrol else {
+            guard case .text(let name) = role, let known = Action.Role(rawValue: name), known.isPerson else {
                 return .failure(ActionRefusal(.invalid, "role is one of operator, officer, checker", field: "role"))
             }
             action.role = known

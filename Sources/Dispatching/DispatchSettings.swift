@@ -77,6 +77,10 @@ public struct DispatchSettings: Sendable, Equatable {
     public var accuracyMetres = 100.0
     /// Where none of the area can be sent, others are.
     public var widens = true
+    /// Leads of one matter so near and so soon after each other are one task, and a lead so near to a site is of it.
+    public var joinMilliseconds: Int64 = 3_600_000
+    public var joinMetres = 100.0
+    public var siteMetres = 50.0
     public var escalation: [Step] = []
     public var receivers: [Receiver] = []
 

@@ -20,11 +20,17 @@ public struct Lead: Sendable, Equatable {
         self.text = text
     }
 
-    /// The source's number; without one, twice the same words are two leads.
-    public func reference(author: String, at: Timestamp) -> String { source ?? "\(author) \(at.milliseconds)" }
+    /// Of two leads that are equal in this the later is the same lead again: the source's number, or else all that is said.
+    func key(author: String) -> String {
+        if let source { return "\(kind)\n\(source)" }
+        let said = [author, site, area, lat.map { "\($0)" }, lon.map { "\($0)" }, text, picture].map { $0 ?? "" }
+        return "\(kind)\n\(author)#\(Identifier.lead(kind: kind, reference: said.joined(separator: "\n")).dropFirst())"
+    }
 
-    /// The id of the task that a lead of this kind and reference makes.
-    public func taskID(reference: String) -> String { Identifier.lead(kind: kind, reference: reference) }
+    /// What stands in `task_source`; without a source's number with the moment, so that it may be said again another day.
+    func reference(author: String, at: Timestamp) -> String {
+        source ?? "\(key(author: author).dropFirst(kind.count + 1))@\(at.milliseconds)"
+    }
 }
 
 /// From where a task was asked for: a row of `task_source`.
@@ -42,37 +48,107 @@ public struct TaskSource: Sendable, Equatable {
     }
 }
 
+/// What became of a lead.
+public struct LeadOutcome: Sendable, Equatable {
+    /// The task that has it.
+    public var task: TaskState
+    /// It is the same lead again: nothing was changed.
+    public var isKnown = false
+}
+
 extension Dispatcher {
-    /// A lead joins the open task of its site and kind, or makes one.
-    /// - Returns: the task that has it.
-    /// - Throws: where it names no place.
+    /// A lead that came before is the task that has it, as it stands. Any other joins the open task of its kind and site,
+    /// or one of its kind near it within a time, or makes one.
+    /// - Throws: where it names no place, or one that is not known.
     @discardableResult
-    public func report(_ lead: Lead, author: String, role: Action.Role, at: Timestamp) throws(ActionRefusal) -> TaskState {
-        guard lead.site != nil || lead.area != nil || lead.lat != nil else {
-            throw ActionRefusal(.invalid, "a lead names a place: site, area, or lat and lon", field: "site")
+    public func report(_ said: Lead, author: String, role: Action.Role, at: Timestamp) throws(ActionRefusal) -> LeadOutcome {
+        // A gateway's name may stand before the number.
+        if let source = said.source, source.isEmpty || source.utf8.count > 2 * Limits.idBytes + 1 || source.contains(where: \.isNewline) {
+            throw ActionRefusal(.invalid, "a source's number has 1 to \(2 * Limits.idBytes + 1) bytes in one line", field: "source")
         }
-        let reference = lead.reference(author: author, at: at)
-        let id = lead.taskID(reference: reference)
-        let subject = lead.site == nil && lead.area == nil ? "place\n\(id)" : "area\n\(lead.area ?? "")\n\(id)"
-        let situation = Dispatcher.situation(kind: lead.kind, site: lead.site, subject: subject)
+        if let task = known(said, author: author, at: at) { return LeadOutcome(task: task, isKnown: true) }
+        let lead = try placed(said)
+        let reference = said.reference(author: author, at: at)
         let source = TaskSource(kind: "lead", reference: reference, text: lead.text, picture: lead.picture)
-        if let task = self[id] ?? task(of: situation), isJoinable(task, at: at) {
-            let joined = record(task, "joined", from: nil, at: at, who: author, role: role, why: "lead \(reference)") {
+        if let task = task(joining: lead, at: at) {
+            var next = task
+            next.note(lead: reference)
+            if Dispatcher.rank(lead.severity) > Dispatcher.rank(task.severity) { next.severity = lead.severity }
+            let joined = record(next, "joined", from: nil, at: at, who: author, role: role, why: "lead \(reference)") {
                 $0.source = source
             }
-            guard (task.stage.progress ?? 0) >= TaskStage.disposed.progress! else { return joined }
-            return reopen(joined, at: at, who: author, role: role, why: "lead \(reference) of the same situation")
+            guard (task.stage.progress ?? 0) >= TaskStage.disposed.progress! else { return LeadOutcome(task: joined) }
+            return LeadOutcome(task: reopen(joined, at: at, who: author, role: role, why: "lead \(reference) of the same situation"))
         }
-        if self[id] != nil {
-            throw ActionRefusal(.conflict, "the lead \(reference) is the task \(id) already, and settled", field: "source", possible: ["reopen"])
-        }
+        let id = Identifier.lead(kind: lead.kind, reference: reference)
+        let situation = Dispatcher.situation(kind: lead.kind, site: lead.site, subject: "place\n\(id)")
         var task = TaskState(
             id: id, number: 0, situation: situation, kind: lead.kind, area: lead.area ?? "unknown", severity: lead.severity,
             createdAt: at, by: author)
         task.site = lead.site
         (task.lat, task.lon) = (lead.lat, lead.lon)
         task.subject = lead.text
-        return make(task, who: author, role: role, why: "lead \(reference)", source: source)
+        task.note(lead: reference)
+        return LeadOutcome(task: make(task, who: author, role: role, why: "lead \(reference)", source: source))
+    }
+
+    /// The task that has this very lead. What has no number is the same again within a while only.
+    private func known(_ lead: Lead, author: String, at: Timestamp) -> TaskState? {
+        let key = lead.key(author: author)
+        guard let (id, since) = taskOfLead[key], let task = self[id] else { return nil }
+        guard lead.source == nil else { return task }
+        return at - since <= settings.joinMilliseconds ? task : nil
+    }
+
+    /// The task that a lead belongs to.
+    private func task(joining lead: Lead, at: Timestamp) -> TaskState? {
+        if let site = lead.site {
+            return task(of: Dispatcher.situation(kind: lead.kind, site: site, subject: "")).flatMap { isJoinable($0, at: at) ? $0 : nil }
+        }
+        let position = lead.lat.flatMap { lat in lead.lon.map { Position(latitude: lat, longitude: $0) } }
+        var best: (metres: Double, task: TaskState)?
+        for id in tasksWithoutSite[lead.kind] ?? [] {
+            guard let task = self[id], isJoinable(task, at: at), at - task.roundAt <= settings.joinMilliseconds else { continue }
+            let metres: Double
+            switch (position, task.lat.flatMap { lat in task.lon.map { Position(latitude: lat, longitude: $0) } }) {
+            case (let here?, let there?): metres = here.metres(to: there)
+            case (nil, nil): metres = Area.shortCode(task.area) == Area.shortCode(lead.area ?? "") ? 0 : .infinity
+            default: metres = .infinity
+            }
+            guard metres <= settings.joinMetres else { continue }
+            if best.map({ (metres, task.number) < ($0.metres, $0.task.number) }) ?? true { best = (metres, task) }
+        }
+        return best?.task
+    }
+
+    /// The lead with its site and its area, from each other and from its coordinates.
+    private func placed(_ said: Lead) throws(ActionRefusal) -> Lead {
+        var lead = said
+        guard lead.site != nil || lead.area != nil || lead.lat != nil else {
+            throw ActionRefusal(.invalid, "a lead names a place: site, area, or lat and lon", field: "site")
+        }
+        if let id = lead.site, sites[id] == nil, !sites.all.isEmpty {
+            throw ActionRefusal(.invalid, "no site has the id '\(id)'", field: "site")
+        }
+        if let code = lead.area, !units.areas.isEmpty, units.areas.number(ofCode: code) == nil {
+            throw ActionRefusal(.invalid, "no area has the code '\(code)'", field: "area")
+        }
+        let position = lead.lat.flatMap { lat in lead.lon.map { Position(latitude: lat, longitude: $0) } }
+        if lead.site == nil, let position {
+            var nearest = (metres: Double.infinity, id: "")
+            for site in sites.all {
+                let metres = site.place.metres(from: position)
+                if metres < nearest.metres { nearest = (metres, site.id) }
+            }
+            if nearest.metres <= settings.siteMetres { lead.site = nearest.id }
+        }
+        let site = lead.site.flatMap { sites[$0] }
+        if let middle = position ?? site?.place.middle {
+            (lead.lat, lead.lon) = (middle.latitude, middle.longitude)
+            if let number = units.areas.number(at: middle) { lead.area = units.areas.areas[number].code }
+        }
+        if let area = site?.area { lead.area = area }
+        return lead
     }
 
     // MARK: Merge and split

@@ -8,11 +8,16 @@ public import Telemetry
 public final class Dispatcher {
     public let settings: DispatchSettings
     public let units: UnitBoard
+    public let sites: Sites
     var slots: [TaskState?] = []
     private var freeSlots: [Int32] = []
     private var slotOfTask: [String: Int32] = [:]
     /// The newest task of each situation: a new alert joins it, or the one into which it was merged.
     private var taskOfSituation: [String: String] = [:]
+    /// By what makes a lead the same (``Lead/key(author:)``): the task that has it, and since when.
+    private(set) var taskOfLead: [String: (task: String, since: Timestamp)] = [:]
+    /// By kind: tasks that a lead without a site may join.
+    private(set) var tasksWithoutSite: [String: [String]] = [:]
     private var heap = DueHeap()
     /// The moment for which each slot stands in the heap, `Int64.max` where for none.
     private var heapDue: [Int64] = []
@@ -21,8 +26,9 @@ public final class Dispatcher {
     public private(set) var nextNumber: Int64
     var events: [TaskEvent] = []
 
-    public init(settings: DispatchSettings, units: UnitBoard? = nil, nextNumber: Int64 = 1) {
+    public init(settings: DispatchSettings, units: UnitBoard? = nil, sites: Sites = Sites(), nextNumber: Int64 = 1) {
         self.settings = settings
+        self.sites = sites
         self.units = units ?? UnitBoard([], zone: .utc)
         self.nextNumber = nextNumber
     }
@@ -95,6 +101,8 @@ public final class Dispatcher {
         slots[Int(slot)] = task
         slotOfTask[task.id] = slot
         if task.stage.occupiesUnit, let unit = task.unit { units.occupy(unit, with: task.id, at: nil) }
+        if task.site == nil { tasksWithoutSite[task.kind, default: []].append(task.id) }
+        noteLeads(of: task)
         let newest = taskOfSituation[task.situation].flatMap { self[$0] }
         if newest.map({ $0.number < task.number }) ?? true { taskOfSituation[task.situation] = task.id }
         schedule(slot)
@@ -123,6 +131,7 @@ public final class Dispatcher {
             if let before { units.free(before, of: task.id) }
             if let after { units.occupy(after, with: task.id, at: task.lastAt) }
         }
+        if task.leads.count != slots[Int(slot)]?.leads.count { noteLeads(of: task) }
         slots[Int(slot)] = task
         changed.insert(slot)
         schedule(slot)
@@ -135,7 +144,26 @@ public final class Dispatcher {
         heapDue[Int(slot)] = .max
         slotOfTask[task.id] = nil
         if taskOfSituation[task.situation] == task.id { taskOfSituation[task.situation] = nil }
+        if task.site == nil { tasksWithoutSite[task.kind]?.removeAll { $0 == task.id } }
+        for reference in task.leads where taskOfLead[Dispatcher.leadKey(task.kind, reference).key]?.task == task.id {
+            taskOfLead[Dispatcher.leadKey(task.kind, reference).key] = nil
+        }
         freeSlots.append(slot)
+    }
+
+    private func noteLeads(of task: TaskState) {
+        for reference in task.leads {
+            let (key, since) = Dispatcher.leadKey(task.kind, reference)
+            if taskOfLead[key].map({ $0.since <= since }) ?? true { taskOfLead[key] = (task.id, since) }
+        }
+    }
+
+    /// A reference of `task_source` as a key; that of a lead without a number carries its moment.
+    private static func leadKey(_ kind: String, _ reference: String) -> (key: String, since: Timestamp) {
+        guard let at = reference.lastIndex(of: "@"), reference.contains("#"), let milliseconds = Int64(reference[reference.index(after: at)...]) else {
+            return ("\(kind)\n\(reference)", .distantPast)
+        }
+        return ("\(kind)\n\(reference[..<at])", Timestamp(milliseconds: milliseconds))
     }
 
     // MARK: Time

@@ -68,6 +68,8 @@ public struct TaskState: Sendable, Equatable {
     public var forgetAt: Timestamp?
     /// What a lead said.
     public var subject: String?
+    /// References of its leads, the newest.
+    public var leads: [String] = []
 
     public init(
         id: String, number: Int64, situation: String, kind: String, area: String, severity: String, createdAt: Timestamp,
@@ -83,6 +85,14 @@ public struct TaskState: Sendable, Equatable {
         lastBy = author
         lastAt = createdAt
         roundAt = createdAt
+    }
+
+    /// Leads kept with the task: a lead that comes again is found among them.
+    static let keptLeads = 200
+
+    mutating func note(lead reference: String) {
+        leads.append(reference)
+        if leads.count > TaskState.keptLeads { leads.removeFirst() }
     }
 
     public subscript(_ clock: TaskClock) -> Running {

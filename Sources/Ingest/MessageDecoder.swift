@@ -19,7 +19,7 @@ public struct MessageDecoder: ~Copyable {
     /// The message's device where the registry does not know it yet, or knows no gateway of it.
     var newcomer: (gateway: String, id: String)?
     // The payload with NUL padding behind it (see JSONScanner); owned here, freed in deinit.
-    private let buffer: UnsafeMutablePointer<UInt8>
+    let buffer: UnsafeMutablePointer<UInt8>
     var dropped: [UInt32]
     var hasDropped = false
 
@@ -125,6 +125,8 @@ public struct MessageDecoder: ~Copyable {
                 // As it is: only the engine knows tasks.
                 unsafe writer.external(gateway: gateway, payload: payload, received: received)
             }
+        case .lead(let gateway):
+            return unsafe decodeLead(topic: topic, payload: payload, received: received, gateway: gateway)
         case .reading(let gateway, let kind, let device):
             kindOfMessage = kind
             if payload.count > Limits.payloadBytes {

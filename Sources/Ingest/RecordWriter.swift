@@ -130,8 +130,22 @@ struct RecordWriter: ~Copyable {
         unsafe slot(offset).storeBytes(of: ClockStep(milliseconds: milliseconds), as: ClockStep.self)
     }
 
+    /// - Parameter texts: in the order of ``LeadText``.
+    mutating func lead(gateway: String, texts: [[UInt8]], lat: Double?, lon: Double?, received: Timestamp) {
+        var record = LeadRecord(received: received)
+        let bytes = Array(gateway.utf8) + texts.joined()
+        record.tail = UInt8(RecordWriter.slots(forBytes: bytes.count))
+        record.gatewayBytes = UInt8(gateway.utf8.count)
+        for (index, text) in texts.enumerated() { record.textBytes[index] = UInt16(text.count) }
+        if let lat, let lon { (record.hasPosition, record.lat, record.lon) = (true, lat, lon) }
+        let offset = claim(tail: Int(record.tail))
+        guard offset >= 0 else { return }
+        unsafe slot(offset).storeBytes(of: record, as: LeadRecord.self)
+        unsafe bytes.withUnsafeBytes { unsafe write($0, toTailOf: offset, at: 0) }
+    }
+
     mutating func rejection(
-        _ reason: RejectReason, kind: Kind?, gateway: String, device: String, field: String,
+        _ reason: RejectReason, kind: Kind?, isLead: Bool = false, gateway: String, device: String, field: String,
         topic: UnsafeRawBufferPointer, payload: UnsafeRawBufferPointer, received: Timestamp
     ) {
         rejections += 1
@@ -143,7 +157,7 @@ struct RecordWriter: ~Copyable {
         let names = Array(gateway.utf8.prefix(Limits.idBytes)) + Array(device.utf8.prefix(Limits.idBytes))
             + Array(field.utf8.prefix(Limits.idBytes))
         var record = Rejection(reason: reason, received: received)
-        record.kind = kind?.rawValue ?? 255
+        record.kind = kind?.rawValue ?? (isLead ? CountRow.lead : 255)
         record.gatewayBytes = UInt16(min(gateway.utf8.count, Limits.idBytes))
         record.deviceBytes = UInt16(min(device.utf8.count, Limits.idBytes))
         record.fieldBytes = UInt16(min(field.utf8.count, Limits.idBytes))

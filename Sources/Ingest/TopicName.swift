@@ -1,13 +1,14 @@
 import Telemetry
 
-/// A topic taken apart: `{root}/in/{gateway}/{kind}/{device}`, or what is wrong with it.
+/// A topic taken apart: `{root}/in/{gateway}/{kind}/{device}`, `{root}/in/{gateway}/lead`, or what is wrong with it.
 enum TopicName {
     case reading(gateway: String, kind: Kind, device: String)
     case external(gateway: String)
+    case lead(gateway: String)
     case wrong(RejectReason, field: String, gateway: String, device: String)
 
     /// Levels for which other payloads are defined and that this version does not read yet.
-    private static let comingLevels: Set<String> = ["pack", "lead"]
+    private static let comingLevels: Set<String> = ["pack"]
 
     init(_ topic: UnsafeRawBufferPointer, root: String) {
         guard topic.count <= Limits.topicBytes else {
@@ -24,6 +25,10 @@ enum TopicName {
         let gateway = levels[0]
         guard TopicName.isID(gateway) else {
             self = .wrong(.range, field: "gateway", gateway: TopicName.shown(gateway), device: "")
+            return
+        }
+        if levels.count == 2 && levels[1] == "lead" {
+            self = .lead(gateway: gateway)
             return
         }
         if levels.count == 2 && TopicName.comingLevels.contains(levels[1]) {

@@ -47,12 +47,12 @@ extension Engine {
         if flushesMinutes { try tracks.write(isLast: isLast, input: state.input) }
         if let error = failure.error { throw error }
         state.minutesInput = min(state.input, max(state.minutesInput, min(minutes.completeInput, tracks.completeInput)))
+        try writeInputs()
         try letTimePass(tick)
         try writeAlerts(into: &result)
         try writeEndedAlerts(into: &result)
         try writeRuleInputs()
         try writeDispatch(into: &result)
-        try writeSteps()
         if !actions.isEmpty {
             if options.clock == .wall, let tick { serverClock = max(serverClock, tick) }
             try apply(actions, at: serverClock, into: &result)
@@ -110,7 +110,7 @@ extension Engine {
             counts[index].received =
                 counts[index].stored + counts[index].duplicate + counts[index].rejected + counts[index].dropped
             if counts[index].isZero { continue }
-            try store.add(count: counts[index], kind: index < Kind.allCases.count ? Kind.allCases[index].name : "unknown")
+            try store.add(count: counts[index], kind: CountRow.names[index])
             total.stored += counts[index].stored
             total.duplicate += counts[index].duplicate
             total.rejected += counts[index].rejected

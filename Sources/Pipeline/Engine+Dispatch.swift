@@ -12,13 +12,13 @@ struct DispatchJournal {
     var written = 0
     /// Alert transitions that the dispatcher has seen.
     var seenTransitions = 0
-    /// Jumps of the wall clock, each with its place among the inputs.
-    var steps: [(afterInput: Int64, clock: Timestamp, milliseconds: Int64)] = []
+    /// Jumps of the wall clock and leads, each with its place among the readings.
+    var inputs: [(afterInput: Int64, clock: Timestamp, action: Action)] = []
 
     mutating func endBatch() {
         events.removeAll(keepingCapacity: true)
         (written, seenTransitions) = (0, 0)
-        steps.removeAll()
+        inputs.removeAll()
     }
 }
 
@@ -88,7 +88,7 @@ extension Engine {
     func stepClock(milliseconds: Int64) {
         guard options.clock == .wall else { return }
         clockCorrection -= milliseconds
-        dispatchJournal.steps.append((state.input, serverClock, milliseconds))
+        note(Engine.patrolInput("clock.step", ["milliseconds": .number(Double(milliseconds))]))
         refreshNextDue()
     }
 
@@ -108,13 +108,13 @@ extension Engine {
     /// Whether something would happen.
     func isDue(at now: Timestamp) -> Bool { options.clock == .wall && now.milliseconds >= nextDue }
 
-    /// Logs the jumps of the wall clock in the batch.
-    func writeSteps() throws(StoreError) {
-        for step in dispatchJournal.steps {
-            try log(
-                Engine.patrolInput("clock.step", ["milliseconds": .number(Double(step.milliseconds))]), at: step.clock,
-                after: step.afterInput)
-        }
+    /// An input between two readings, to be logged with its place.
+    func note(_ action: Action) { dispatchJournal.inputs.append((state.input, serverClock, action)) }
+
+    /// Logs what came between the readings of the batch.
+    func writeInputs() throws(StoreError) {
+        for input in dispatchJournal.inputs { try log(input.action, at: input.clock, after: input.afterInput) }
+        dispatchJournal.inputs.removeAll()
     }
 
     static func patrolInput(_ name: String, _ fields: [String: ActionValue] = [:]) -> Action {

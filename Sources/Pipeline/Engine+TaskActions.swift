@@ -24,16 +24,10 @@ extension Engine {
                 return .failure(refusal)
             }
         }
-        let made: Result<Lead, ActionRefusal>? = action.name == "task.new" ? Engine.lead(action) : nil
-        if case .success(let lead)? = made {
-            // The same lead again is the task that it made, however long ago.
-            let id = lead.taskID(reference: lead.reference(author: action.author, at: clock))
-            if dispatcher[id] == nil, let known = try taskRows.task(id: id) { dispatcher.restore(known) }
-        }
         let task: TaskState
         do throws(ActionRefusal) {
-            if let made {
-                task = try dispatcher.report(try made.get(), author: action.author, role: action.role, at: clock)
+            if action.name == "task.new" {
+                task = try take(leadOf: action, at: clock).task
             } else {
                 guard let verb = TaskVerb(rawValue: String(action.name.dropFirst("task.".count))) else {
                     preconditionFailure("the catalogue has \(action.name), the dispatcher does not")
@@ -66,19 +60,5 @@ extension Engine {
         }
         if dispatcher[id] == nil, let task = try taskRows.task(id: id) { dispatcher.restore(task) }
         return .success(id)
-    }
-
-    private static func lead(_ action: Action) -> Result<Lead, ActionRefusal> {
-        var lead = Lead(kind: action.text("kind") ?? "", text: action.text("text"))
-        lead.area = action.text("area")
-        lead.site = action.text("site")
-        lead.source = action.text("source")
-        lead.picture = action.text("picture")
-        lead.severity = action.text("severity") ?? "warning"
-        (lead.lat, lead.lon) = (action.number("lat"), action.number("lon"))
-        if (lead.lat == nil) != (lead.lon == nil) {
-            return .failure(ActionRefusal(.invalid, "a place has both lat and lon", field: lead.lat == nil ? "lat" : "lon"))
-        }
-        return .success(lead)
     }
 }

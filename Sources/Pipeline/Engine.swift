@@ -40,7 +40,7 @@ final class Engine {
     /// Catching up after downtime: the clock follows the readings (`Clock.wall` only).
     var isCatchingUp: Bool
     var batchNumber: UInt32 = 1
-    var counts = [MessageCount](repeating: MessageCount(), count: Kind.allCases.count + 1)
+    var counts = [MessageCount](repeating: MessageCount(), count: CountRow.names.count)
     var rejects: [RejectRow] = []
     var newDevices: [Device] = []
     /// The engine's clock as a start would work it out, and where it differs.
@@ -89,7 +89,8 @@ final class Engine {
         unitRows = try UnitRows(store)
         silenceRows = try SilenceRows(store)
         units = UnitBoard(options.world.units, zone: options.world.zone, areas: options.world.areas)
-        dispatcher = Dispatcher(settings: options.dispatch, units: units, nextNumber: try taskRows.nextNumber())
+        dispatcher = Dispatcher(
+            settings: options.dispatch, units: units, sites: options.world.sites, nextNumber: try taskRows.nextNumber())
         // The closure cannot throw: a failing read is kept and fails the batch.
         let failure = LoadFailure()
         self.failure = failure

@@ -206,8 +206,7 @@ final class Processor {
             } else {
                 unsafe engine.take(reading, text: text)
             }
-        case .external: processRare(sequence, tail: tail)
-        case .rejection, .newDevice, .dropped, .clockStep: processRare(sequence, tail: tail)
+        case .rejection, .newDevice, .dropped, .clockStep, .external, .lead: processRare(sequence, tail: tail)
         }
         return sequence + 1 + tail
     }
@@ -235,7 +234,7 @@ final class Processor {
                     received: rejection.received == .distantPast ? engine.state.clock : rejection.received,
                     gateway: gateway, topic: topic, device: device, field: field,
                     reason: rejection.reason, payload: Array(takeBytes(rejection.payloadBytes))))
-            engine.counts[min(Int(rejection.kind), Kind.allCases.count)].rejected += 1
+            engine.counts[CountRow.index(rejection.kind)].rejected += 1
             engine.gateways.rejected(gateway: gateway, reason: rejection.reason)
         case .newDevice:
             let record = unsafe slot.load(as: NewDevice.self)
@@ -248,7 +247,8 @@ final class Processor {
         case .clockStep: engine.stepClock(milliseconds: unsafe slot.load(as: ClockStep.self).milliseconds)
         case .dropped:
             let dropped = unsafe slot.load(as: Dropped.self)
-            engine.counts[min(Int(dropped.kind), Kind.allCases.count)].dropped += Int64(dropped.count)
+            engine.counts[CountRow.index(dropped.kind)].dropped += Int64(dropped.count)
+        case .lead: engine.take(lead: unsafe slot.load(as: LeadRecord.self), tailBytes(sequence, tail: tail))
         }
     }
 

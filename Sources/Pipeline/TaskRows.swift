@@ -33,7 +33,7 @@ final class TaskRows {
         "stage_before", "suspended_until", "suspended_at", "unit", "department", "respond_due", "set_out_due", "dispose_due",
         "respond_stopped", "set_out_stopped", "dispose_stopped", "respond_breached", "set_out_breached", "dispose_breached",
         "clock_flags", "last_by", "last_at", "feedback_by", "disposed_at", "merged_into", "firing", "events", "unit_due",
-        "tried", "forget_at", "subject", "proposed", "unserved", "round_at", "escalated",
+        "tried", "forget_at", "subject", "proposed", "unserved", "round_at", "escalated", "leads",
     ]
 
     func write(_ state: TaskState, kind: DispatchSettings.Kind) throws(StoreError) {
@@ -59,6 +59,7 @@ final class TaskRows {
             .init(state.mergedInto), .text(state.firing.joined(separator: "\n")), .integer(state.events),
             .init(state.unitDue), .text(state.tried.joined(separator: "\n")), .init(state.forgetAt), .init(state.subject),
             .init(state.proposed), .integer(state.isUnserved ? 1 : 0), .init(state.roundAt), .integer(Int64(state.escalated)),
+            .text(state.leads.joined(separator: "\n")),
         ]
         try task.write(values)
     }
@@ -92,6 +93,14 @@ final class TaskRows {
     }
 
     func task(id: String) throws(StoreError) -> TaskState? { try read("id = ?", [.text(id)]).first }
+
+    /// The task that has the lead of this number.
+    func task(ofLead reference: String, kind: String) throws(StoreError) -> TaskState? {
+        try read(
+            "kind = ?2 AND id IN (SELECT task_id FROM task_source WHERE ref = ?1 AND kind = 'lead') ORDER BY number LIMIT 1",
+            [.text(reference), .text(kind)]
+        ).first
+    }
 
     func nextNumber() throws(StoreError) -> Int64 {
         try store.rows("SELECT coalesce(max(number), 0) + 1 FROM task")[0][0].integer
@@ -147,6 +156,7 @@ final class TaskRows {
         task.isUnserved = number("unserved") == 1
         task.roundAt = Timestamp(milliseconds: number("round_at"))
         task.escalated = Int(number("escalated"))
+        task.leads = list("leads")
         return task
     }
 }

@@ -5,7 +5,7 @@ import Yams
 
 /// `dispatch.yaml`: what a district decides about its tasks.
 enum DispatchFile {
-    private static let keys = ["mode", "units", "clocks", "escalation", "receivers", "kinds"]
+    private static let keys = ["mode", "units", "clocks", "escalation", "receivers", "leads", "kinds"]
     private static let unitKeys = ["acknowledge_within", "look_again_after", "fix_age", "accuracy_m", "widen"]
     private static let kindKeys = ["clocks", "pauses_while_suspended", "feedback", "check", "reopen_within", "still_firing_after", "capabilities"]
 
@@ -33,6 +33,7 @@ enum DispatchFile {
         let times = settings.escalation.map(\.afterMilliseconds)
         if times != times.sorted() { reader.problem("the steps of 'escalation' stand in the order of 'after'", at: top["escalation"]) }
         settings.receivers = list(top["receivers"], "receivers", reader).compactMap { receiver($0, reader, areas) }
+        leads(top["leads"], reader, &settings)
         if case .mapping(let kinds)? = top["kinds"] {
             for (name, node) in kinds {
                 guard let name = name.string else { continue }
@@ -70,6 +71,17 @@ enum DispatchFile {
             if metres <= 0 { reader.problem("accuracy_m is a number of metres over 0", at: members["accuracy_m"]) }
         }
         if let widens = flag(members["widen"], "widen", reader) { settings.widens = widens }
+    }
+
+    private static func leads(_ node: Node?, _ reader: YAMLReader, _ settings: inout DispatchSettings) {
+        guard let node else { return }
+        let members = reader.mapping(node, "leads", known: ["join_within", "join_m", "site_m"])
+        if let time = reader.duration(members["join_within"], "join_within") { settings.joinMilliseconds = time }
+        for (key, path) in [("join_m", \DispatchSettings.joinMetres), ("site_m", \DispatchSettings.siteMetres)] {
+            guard let metres = reader.number(members[key], key) else { continue }
+            if !(0...10_000).contains(metres) { reader.problem("\(key) is a number of metres from 0 to 10000", at: members[key]) }
+            settings[keyPath: path] = metres
+        }
     }
 
     private static func flag(_ node: Node?, _ what: String, _ reader: YAMLReader) -> Bool? {

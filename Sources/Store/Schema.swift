@@ -33,6 +33,7 @@ enum Schema {
         registerTracks(&migrator)
         migrator.registerMigration("tasks of other systems") { try $0.execute(sql: externalTable) }
         registerSilences(&migrator)
+        migrator.registerMigration("leads") { try $0.execute(sql: leadTables) }
         return migrator
     }
 

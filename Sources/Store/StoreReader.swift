@@ -1,5 +1,6 @@
 import Foundation
 import GRDB
+import Telemetry
 
 /// Reads a store beside the writer, each call in a snapshot of its own. Any thread.
 public struct StoreReader: Sendable {
@@ -89,7 +90,7 @@ public struct StoreReader: Sendable {
             if values[0] != values[1...].reduce(0, +) {
                 found.append("\(kind): \(values[0]) received, but stored + duplicate + rejected + dropped are \(values[1...].reduce(0, +))")
             }
-            if kind == "unknown" { continue }
+            if Kind(name: kind) == nil { continue }
             let there = try rows("SELECT count(*) FROM \(kind)_raw")[0][0].integer
             let deleted = try rows("SELECT coalesce(sum(deleted), 0) FROM retention WHERE kind = '\(kind)'")[0][0].integer
             if there + deleted != values[1] {

@@ -92,26 +92,4 @@ extension StoreWriter {
         insert.bind(5, clock.milliseconds)
         try insert.run()
     }
-
-    public func write(task row: DispatchTask, who: String, why: String?) throws(StoreError) {
-        let insert = statements.task
-        insert.bind(1, row.id)
-        insert.bind(2, row.alertID)
-        insert.bind(3, row.kind)
-        insert.bind(4, row.area)
-        insert.bind(5, row.stage)
-        insert.bind(6, row.unit)
-        insert.bind(7, row.createdAt.milliseconds)
-        insert.bind(8, row.respondDue.milliseconds)
-        insert.bind(9, row.setOutDue.milliseconds)
-        insert.bind(10, row.disposeDue.milliseconds)
-        try insert.run()
-        let event = statements.taskEvent
-        event.bind(1, row.id)
-        event.bind(2, row.stage)
-        event.bind(3, row.createdAt.milliseconds)
-        event.bind(4, who)
-        event.bind(5, why)
-        try event.run()
-    }
 }

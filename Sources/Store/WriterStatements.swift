@@ -11,8 +11,6 @@ struct WriterStatements {
     let alert: Statement
     let alertDelete: Statement
     let alertEvent: Statement
-    let task: Statement
-    let taskEvent: Statement
     let stream: StreamStatements
 
     init(_ connection: Connection) throws(StoreError) {
@@ -41,12 +39,6 @@ struct WriterStatements {
         alertDelete = try connection.prepare("DELETE FROM alert WHERE id = ? AND state = 'pending'")
         alertEvent = try connection.prepare(
             "INSERT INTO alert_event (alert_id, state, at, value, clock) VALUES (?,?,?,?,?)")
-        task = try connection.prepare(
-            """
-            INSERT OR IGNORE INTO task (id, alert_id, kind, area, stage, unit, created_at, respond_due, set_out_due, dispose_due)
-            VALUES (?,?,?,?,?,?,?,?,?,?)
-            """)
-        taskEvent = try connection.prepare("INSERT INTO task_event (task_id, stage, at, who, why) VALUES (?,?,?,?,?)")
         stream = try StreamStatements(connection)
     }
 }

@@ -27,6 +27,9 @@ public enum Limits {
     public static let batchSlots = 1 << 14
     /// Slots one record may take besides its first.
     public static let tailSlots = 24
+    /// The words of a lead, and the reference to its picture.
+    public static let leadTextBytes = 2000
+    public static let leadPictureBytes = 500
 
     public static var relationsHold: Bool {
         ringSlots & (ringSlots - 1) == 0
@@ -35,6 +38,7 @@ public enum Limits {
             && (idBytes + externalBytes + 127) / 128 <= tailSlots
             && (rejectExcerptBytes + topicBytes + 3 * idBytes + 127) / 128 <= tailSlots
             && (2 * textBytes + 127) / 128 <= tailSlots
+            && (6 * idBytes + leadTextBytes + leadPictureBytes + 127) / 128 <= tailSlots
             && devicesPerGateway <= devices
     }
 }

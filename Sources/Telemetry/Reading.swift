@@ -24,6 +24,8 @@ public enum Record: UInt8, BitwiseCopyable, Sendable {
     case dropped
     /// A ``ClockStep``: the wall clock has jumped.
     case clockStep
+    /// A ``LeadRecord``: a person or another system reports a matter.
+    case lead
 }
 
 /// One reading as decoded: all that was measured, exactly.
@@ -167,6 +169,72 @@ public struct ClockStep: BitwiseCopyable, Sendable {
     private var reserved: InlineArray<14, UInt64> = .init(repeating: 0)
 
     public init(milliseconds: Int64) { self.milliseconds = milliseconds }
+}
+
+/// A matter that a person or another system reports. Its tail holds the gateway and then the texts in the order of
+/// ``LeadText``, as bytes.
+@frozen
+public struct LeadRecord: BitwiseCopyable, Sendable {
+    public var record = Record.lead
+    public var tail: UInt8 = 0
+    public var hasPosition = false
+    public var gatewayBytes: UInt8 = 0
+    /// By ``LeadText`` raw value; 0 where absent.
+    public var textBytes: InlineArray<8, UInt16> = .init(repeating: 0)
+    public var received: Timestamp
+    /// Degrees WGS-84.
+    public var lat = 0.0, lon = 0.0
+    private var reserved: InlineArray<10, UInt64> = .init(repeating: 0)
+
+    public init(received: Timestamp) { self.received = received }
+}
+
+/// The texts of a lead.
+@frozen
+public enum LeadText: UInt8, CaseIterable, Sendable {
+    case matter, text, site, area, source, picture, severity
+
+    public var name: String {
+        switch self {
+        case .matter: "matter"
+        case .text: "text"
+        case .site: "site"
+        case .area: "area"
+        case .source: "source"
+        case .picture: "picture"
+        case .severity: "severity"
+        }
+    }
+
+    public init?(name: String) {
+        guard let text = LeadText.allCases.first(where: { $0.name == name }) else { return nil }
+        self = text
+    }
+
+    /// Bytes at most.
+    public var bytes: Int {
+        switch self {
+        case .text: Limits.leadTextBytes
+        case .picture: Limits.leadPictureBytes
+        case .matter, .site, .area, .source, .severity: Limits.idBytes
+        }
+    }
+
+    /// Codes and numbers may be written without quotes.
+    public var mayBeNumber: Bool { self == .area || self == .source }
+}
+
+/// What counts as a kind in the accounting besides the kinds themselves, by the byte of a record.
+public enum CountRow {
+    /// A ``Kind`` raw value of a rejection that was a lead.
+    public static let lead: UInt8 = 254
+    /// Rows of the table `message_count`: the kinds, `unknown`, `lead`.
+    public static let names = Kind.allCases.map(\.name) + ["unknown", "lead"]
+    public static let leadIndex = Kind.allCases.count + 1
+
+    public static func index(_ kind: UInt8) -> Int {
+        kind == lead ? leadIndex : min(Int(kind), Kind.allCases.count)
+    }
 }
 
 extension Reading {

@@ -41,11 +41,11 @@ import Testing
             device: Device(number: 0, kind: .noise, id: "meter-1", gateway: "gw", name: "工地“1”", lat: 30.25, lon: 120.01),
             registeredAt: start)
         try writer.write(alert: alert)
-        try writer.write(
-            task: DispatchTask(
-                id: "t0123456789abcdef", alertID: alert.id, kind: "noise-check", area: alert.area, stage: "reported", unit: nil,
-                createdAt: start + 30_000, respondDue: start + 90_000, setOutDue: start + 210_000, disposeDue: start + 930_000),
-            who: "patrol", why: nil)
+        _ = try writer.rows(
+            """
+            INSERT INTO task (id, alert_id, kind, area, stage, created_at, respond_due, set_out_due, dispose_due)
+            VALUES ('t0123456789abcdef', ?, 'noise-check', ?, 'reported', ?4 + 30000, ?4 + 90000, ?4 + 210000, ?4 + 930000)
+            """.replacing("?4", with: "\(start.milliseconds)"), [.text(alert.id), .text(alert.area)])
         let event = """
             {"source":"/patrol","type":"patrol.alert.firing","subject":"a0123456789abcdef","area":"330110005000","data":{"rule":"noise-over-70","title":{"en":"Noise","zh":"噪声"},"unit":"dB(A)"}}
             """

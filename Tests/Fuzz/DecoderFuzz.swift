@@ -84,6 +84,18 @@ private func readBack(_ consumer: inout RingConsumer<Slot>, devices: inout UInt3
             guard isClean(bytes.prefix(Int(device.gatewayBytes) + Int(device.idBytes))) else { fail("id") }
             devices += 1
         case .dropped: counts.2 += unsafe Int(slot.load(as: Dropped.self).count)
+        case .lead:
+            let lead = unsafe slot.load(as: LeadRecord.self)
+            var all = Int(lead.gatewayBytes)
+            for text in LeadText.allCases {
+                let count = Int(lead.textBytes[Int(text.rawValue)])
+                guard count <= text.bytes else { fail("length of \(text)") }
+                all += count
+            }
+            guard all <= bytes.count && bytes.count - all < Slot.bytes else { fail("lengths of a lead") }
+            guard lead.textBytes[Int(LeadText.matter.rawValue)] > 0 else { fail("a lead without a matter") }
+            guard String(validating: bytes.prefix(all), as: UTF8.self) != nil else { fail("text of a lead") }
+            counts.0 += 1
         case .clockStep: fail("a step of the clock: the decoder knows no clock")
         }
         next += 1 + tail

@@ -10,6 +10,7 @@ enum Decoded {
     case external(gateway: String, payload: String)
     case newDevice(number: UInt32, kind: Kind, gateway: String, id: String)
     case dropped(kind: UInt8, count: Int)
+    case lead(gateway: String, [String: String], place: [Double])
 
     var reading: Reading? { if case .reading(let reading, _, _) = self { reading } else { nil } }
     var refused: Refused? { if case .rejection(let refused) = self { refused } else { nil } }
@@ -102,6 +103,12 @@ struct Harness: ~Copyable {
                 records.append(
                     .newDevice(number: record.device, kind: record.kind, gateway: gateway, id: take(record.idBytes)))
             case .clockStep: break
+            case .lead:
+                let record = slot.load(as: LeadRecord.self)
+                let gateway = take(record.gatewayBytes)
+                var fields: [String: String] = [:]
+                for text in LeadText.allCases { fields[text.name] = take(record.textBytes[Int(text.rawValue)]) }
+                records.append(.lead(gateway: gateway, fields.filter { $1 != "" }, place: record.hasPosition ? [record.lat, record.lon] : []))
             case .dropped:
                 let record = slot.load(as: Dropped.self)
                 records.append(.dropped(kind: record.kind, count: Int(record.count)))
@@ -131,6 +138,7 @@ func verdicts(_ records: [Decoded]) -> [String] {
         case .reading: "ok"
         case .external: "external"
         case .rejection(let refused): "\(refused.reason.name) \(refused.field)"
+        case .lead: "lead"
         case .newDevice, .dropped: nil
         }
     }

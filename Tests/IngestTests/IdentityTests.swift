@@ -110,7 +110,7 @@ import Testing
             case .dropped(let kind, let count):
                 #expect(kind == 0)
                 dropped += count
-            case .rejection, .newDevice, .external: #expect(Bool(false), "\(record)")
+            case .rejection, .newDevice, .lead, .external: #expect(Bool(false), "\(record)")
             }
         }
         #expect(stored + dropped == fed && dropped > 0 && stored > 0)

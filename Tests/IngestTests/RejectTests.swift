@@ -12,7 +12,7 @@ import Testing
         ("patrol/v1/in/gw", "malformed topic"), ("patrol/v1/out/gw/noise/m", "malformed topic"),
         ("other/in/gw/noise/m", "malformed topic"), ("", "malformed topic"), ("/", "malformed topic"),
         ("patrol/v1/in/gw/drone/m", "unsupported kind"), ("patrol/v1/in/gw/Noise/m", "unsupported kind"),
-        ("patrol/v1/in/gw/pack", "unsupported topic"), ("patrol/v1/in/gw/lead", "unsupported topic"),
+        ("patrol/v1/in/gw/pack", "unsupported topic"), ("patrol/v1/in/gw/lead", "missing matter"),
         ("patrol/v1/in//noise/m", "range gateway"), ("patrol/v1/in/gw/noise/", "range device"),
         ("patrol/v1/in/g\u{1}w/noise/m", "range gateway"), ("patrol/v1/in/gw/noise/a\nb", "range device"),
         ("patrol/v1/in/gw/noise/a\"b", "range device"), ("patrol/v1/in/gw/noise/a+b", "range device"),

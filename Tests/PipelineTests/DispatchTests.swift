@@ -97,7 +97,7 @@ private func action(_ verb: String, _ fields: [String: ActionValue] = [:], on id
         // The meter stands on that site.
         try rig.execute("UPDATE device SET site = 's1' WHERE number = 0")
         try rig.run(loud(from: 10))
-        #expect(try rig.lines("SELECT count(*), events FROM task") == ["1 4"])
+        #expect(try rig.lines("SELECT count(*), events FROM task") == ["1 3"])
         #expect(try rig.lines("SELECT kind FROM task_source ORDER BY kind") == ["alert", "lead", "lead"])
         let nowhere = try rig.run([], then: [action("new", ["kind": .text("noise-check")]), action("new", ["kind": .text("x"), "lat": .number(30)])])
         #expect(nowhere.refusals.count == 2 && nowhere.refusals[0].contains("names a place") && nowhere.refusals[1].contains("both lat and lon"))

@@ -24,6 +24,15 @@ struct Script {
     var bits: [(bit: Int, isOn: Bool)] = []
     /// Noise flags.
     var flags: UInt16 = 0
+    /// A gateway's lead in its place: the fields, and lat and lon.
+    var lead: [LeadText: String]?
+    var place: (lat: Double, lon: Double)?
+
+    static func lead(at ts: Int64, _ fields: [LeadText: String], place: (lat: Double, lon: Double)? = nil) -> Script {
+        var script = Script(ts: ts, level: 0)
+        (script.lead, script.place) = (fields, place)
+        return script
+    }
 }
 
 /// A store in a folder of its own, and processors run on it one after another: each `run` is a process' life.
@@ -132,7 +141,31 @@ final class Rig {
         }
     }
 
+    private func append(lead fields: [LeadText: String], _ script: Script, to producer: inout RingProducer<Slot>) {
+        var record = LeadRecord(received: Timestamp(milliseconds: script.received ?? script.ts))
+        var bytes = Array("gw".utf8)
+        record.gatewayBytes = 2
+        for text in LeadText.allCases {
+            let value = Array((fields[text] ?? "").utf8)
+            record.textBytes[Int(text.rawValue)] = UInt16(value.count)
+            bytes += value
+        }
+        if let place = script.place { (record.hasPosition, record.lat, record.lon) = (true, place.lat, place.lon) }
+        let tail = (bytes.count + Slot.bytes - 1) / Slot.bytes
+        record.tail = UInt8(tail)
+        _ = producer.claimWaiting(1 + tail)
+        let first = producer.claimedCount - 1 - tail
+        unsafe UnsafeMutableRawPointer(producer.claimedSlot(first)).storeBytes(of: record, as: LeadRecord.self)
+        for slot in 0..<tail {
+            let part = bytes.dropFirst(slot * Slot.bytes).prefix(Slot.bytes)
+            unsafe part.withUnsafeBytes {
+                unsafe UnsafeMutableRawPointer(producer.claimedSlot(first + 1 + slot)).copyMemory(from: $0.baseAddress!, byteCount: part.count)
+            }
+        }
+    }
+
     private func append(_ script: Script, to producer: inout RingProducer<Slot>) {
+        if let fields = script.lead { return append(lead: fields, script, to: &producer) }
         var reading = Reading(kind: script.kind, periodMilliseconds: script.periodMilliseconds)
         reading.device = script.device
         reading.ts = Timestamp(milliseconds: script.ts)

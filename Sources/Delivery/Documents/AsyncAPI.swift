@@ -29,6 +29,10 @@ public enum AsyncAPI {
                 about: "What another system says of a task: its number and stage. The gateway is the system's name. QoS 1: acknowledged once it is stored.",
                 parameters: [gateway], messages: ["external"], isInput: true),
             Channel(
+                name: "leadIn", address: "\(topicRoot)/in/{gateway}/lead",
+                about: "A matter that a person or another system reports. QoS 1: acknowledged once it is in a task.",
+                parameters: [gateway], messages: ["lead"], isInput: true),
+            Channel(
                 name: "alerts", address: "\(topicRoot)/out/alerts/{area}/{severity}", about: "One event per transition of an alert.",
                 parameters: [area, ("severity", ["enum": ["info", "warning", "critical"]])], messages: ["alertEvent"]),
             Channel(
@@ -108,6 +112,7 @@ public enum AsyncAPI {
         }
         func plain(_ name: String) -> JSONTree { ["$ref": "#/components/schemas/\(name)_1"] }
         return Kind.allCases.map { ($0.name, message(plain($0.name), [Examples.payload($0)])) } + [
+            ("lead", message(plain("lead"), [.raw(Examples.lead)])),
             ("alertEvent", message(event("alert_1"), Examples.alerts.map { .raw($0) }, cloud: true)),
             ("taskEvent", message(event("task_1"), [.raw(Examples.task)], cloud: true)),
             ("silenceEvent", message(event("silence_1"), [.raw(Examples.silence)], cloud: true)),

@@ -66,6 +66,9 @@ public enum Examples {
         return event(419, CloudEvent.silence(silence, "created", at: night, source: "/patrol/patrol-1"))
     }
 
+    public static let lead =
+        #"{"matter":"noise-check","text":"drilling at night","lat":30.2925,"lon":119.9885,"source":"12345-0617-0042","picture":"https://example.org/p/42.jpg"}"#
+
     public static var test: String { String(decoding: TestEvent.json(outlet: "webhook:duty-room", at: night, id: "test-1"), as: UTF8.self) }
 
     public static var reject: String {

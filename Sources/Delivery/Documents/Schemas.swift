@@ -16,6 +16,7 @@ public enum Schemas {
             Schema(name: "silence.1", tree: silence),
             Schema(name: "test.1", tree: test), Schema(name: "reject.1", tree: reject), Schema(name: "presence.1", tree: presence),
             Schema(name: "status.1", tree: status), Schema(name: "external.1", tree: external),
+            Schema(name: "lead.1", tree: lead),
         ] + Kind.allCases.map { Schema(name: "\($0.name).1", tree: payload($0)) }
 
     public static func schema(named name: String) -> Schema? { all.first { $0.name == name } }

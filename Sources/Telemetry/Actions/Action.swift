@@ -26,6 +26,11 @@ public struct Action: Sendable, Equatable {
         case `operator`, officer, checker
         /// Patrol itself: rules, clocks, the choice of a unit.
         case patrol
+        /// A person's or another system's gateway: its leads.
+        case gateway
+
+        /// Whether somebody may say so of themselves.
+        public var isPerson: Bool { self != .patrol && self != .gateway }
     }
 
     public func text(_ name: String) -> String? { if case .text(let text) = fields[name] { text } else { nil } }

@@ -25,6 +25,18 @@ public enum Place: Sendable, Equatable {
         }
     }
 
+    /// The point, or the middle of the area's box.
+    public var middle: Position {
+        switch self {
+        case .point(let position): return position
+        case .area(let shape):
+            let box = shape.box
+            return Position(
+                latitude: (Double(box.minY) + Double(box.maxY)) / 2 / FixedPosition.unitsPerDegree,
+                longitude: (Double(box.minX) + Double(box.maxX)) / 2 / FixedPosition.unitsPerDegree)
+        }
+    }
+
     var box: FixedBox {
         switch self {
         case .point(let position):

@@ -22,7 +22,7 @@ struct ChangeOptions: ParsableArguments {
         guard let author = author ?? ProcessInfo.processInfo.environment[Self.variable], !author.isEmpty else {
             throw Exit.fail("every change names its author: --as NAME, or the variable \(Self.variable)", Exit.usage)
         }
-        guard let role = Action.Role(rawValue: role), role != .patrol else {
+        guard let role = Action.Role(rawValue: role), role.isPerson else {
             throw Exit.fail("--role is operator, officer or checker, not '\(role)'", Exit.usage)
         }
         let action = Action(name, subject: subject, author: author, role: role, fields: fields.compactMapValues { $0 })

@@ -52,7 +52,7 @@ struct TaskNew: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "new", abstract: "Reports a matter: a task, or one more source of the open one of that place and kind.")
 
-    @Option(help: "The kind of the task, for example noise-check.") var kind: String
+    @Option(name: [.customLong("matter"), .customLong("kind")], help: "The matter, which is the kind of the task: noise-check.") var kind: String
     @Option(help: "What is the matter.") var text: String?
     @Option(help: "The site's id.") var site: String?
     @Option(help: "The area's code.") var area: String?
