@@ -40,6 +40,8 @@ public struct DispatchSettings: Sendable, Equatable {
         public var reopenMilliseconds: Int64 = 3_600_000
         /// What a unit must be able to do.
         public var capabilities: Set<String> = []
+        /// A unit's camera must be heard and record.
+        public var needsCamera = false
         /// An alert that still fires so long after the matter was settled reopens the task.
         public var stillFiringMilliseconds: Int64 = 600_000
 
@@ -64,6 +66,8 @@ public struct DispatchSettings: Sendable, Equatable {
     }
 
     public var kinds: [String: Kind] = [:]
+    /// By code; empty where the district has no catalogue.
+    public var matters: [String: Matter] = [:]
     /// Of every kind that has no settings of its own.
     public var otherKinds = Kind()
 
@@ -75,6 +79,8 @@ public struct DispatchSettings: Sendable, Equatable {
     /// A unit whose newest fix is older is not sent.
     public var fixAgeMilliseconds: Int64 = 120_000
     public var accuracyMetres = 100.0
+    /// A camera that was not heard for longer does not work.
+    public var cameraAgeMilliseconds: Int64 = 180_000
     /// Where none of the area can be sent, others are.
     public var widens = true
     /// Leads of one matter so near and so soon after each other are one task, and a lead so near to a site is of it.

@@ -133,6 +133,9 @@ extension Dispatcher {
         if let code = lead.area, !units.areas.isEmpty, units.areas.number(ofCode: code) == nil {
             throw ActionRefusal(.invalid, "no area has the code '\(code)'", field: "area")
         }
+        if settings.matters[lead.kind] == nil, !settings.matters.isEmpty {
+            throw ActionRefusal(.invalid, "no matter has the code '\(lead.kind)'", field: "kind")
+        }
         let position = lead.lat.flatMap { lat in lead.lon.map { Position(latitude: lat, longitude: $0) } }
         if lead.site == nil, let position {
             var nearest = (metres: Double.infinity, id: "")

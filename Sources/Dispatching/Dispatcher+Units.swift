@@ -11,6 +11,8 @@ extension Dispatcher {
         var demand = UnitDemand(
             position: task.lat.flatMap { lat in task.lon.map { Position(latitude: lat, longitude: $0) } }, area: task.area)
         demand.capabilities = kind.capabilities
+        demand.matter = settings.matters[task.kind]
+        demand.cameraAgeMilliseconds = kind.needsCamera ? settings.cameraAgeMilliseconds : nil
         demand.tried = task.tried
         demand.fixAgeMilliseconds = settings.fixAgeMilliseconds
         demand.accuracyMetres = settings.accuracyMetres
@@ -71,6 +73,9 @@ extension Dispatcher {
             }
             if let other = units.tasks[number], other != task.id {
                 throw ActionRefusal(.conflict, "the unit \(unit) is on the task \(other)", field: "unit")
+            }
+            if let matter = settings.matters[task.kind], let obstacle = units.obstacle(number, matter, area: task.area, at: at) {
+                throw ActionRefusal(.forbidden, "the unit \(unit) \(obstacle)", field: "unit")
             }
             guard units.duties[number] != .off else { throw ActionRefusal(.conflict, "the unit \(unit) is off duty", field: "unit") }
         }

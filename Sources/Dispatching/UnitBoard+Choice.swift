@@ -5,6 +5,10 @@ public struct UnitDemand: Sendable, Equatable {
     public var position: Position?
     public var area: String
     public var capabilities: Set<String> = []
+    /// What it is about, where the district's catalogue has it.
+    public var matter: Matter?
+    /// A camera heard so long ago does not work; nil where none is asked for.
+    public var cameraAgeMilliseconds: Int64?
     /// Units that were asked already.
     public var tried: [String] = []
     public var fixAgeMilliseconds: Int64 = 120_000
@@ -21,11 +25,12 @@ public struct UnitDemand: Sendable, Equatable {
 /// Which unit was chosen, and why no other.
 public struct UnitChoice: Sendable, Equatable {
     public enum Reason: UInt8, Sendable, CaseIterable {
-        case eligible, tried, offDuty, offShift, busy, area, capability, noFix, staleFix, inaccurate
+        case eligible, tried, offDuty, offShift, busy, area, authority, officers, capability, camera, noFix, staleFix, inaccurate
 
         public var name: String {
             [
-                "eligible", "tried", "off_duty", "off_shift", "busy", "other_area", "no_capability", "no_fix", "stale_fix", "inaccurate",
+                "eligible", "tried", "off_duty", "off_shift", "busy", "other_area", "no_authority", "too_few_officers",
+                "no_capability", "camera_off", "no_fix", "stale_fix", "inaccurate",
             ][Int(rawValue)]
         }
     }
@@ -61,6 +66,9 @@ extension UnitBoard {
     public func choose(_ demand: UnitDemand, at now: Timestamp) -> UnitChoice {
         let worksInShift = shifts.map { $0.map { $0.day(of: now, in: zone) != nil } ?? true }
         let isEntitled = areaLists.map { demand.isWidened || entitles($0, demand.area) }
+        let departments = demand.matter.flatMap { $0.entitled(in: demand.area, at: now, areas: areas) }
+        let isAuthorised = authorityLists.map { list in departments.map { !$0.isDisjoint(with: list) } ?? true }
+        let officers = demand.matter?.officers ?? 1
         let isCapable = capabilityLists.map { demand.capabilities.isSubset(of: $0) }
         var triedNumbers: Set<Int> = []
         for id in demand.tried { if let number = number(ofUnit: id) { triedNumbers.insert(number) } }
@@ -82,8 +90,14 @@ extension UnitBoard {
                 reason = .busy
             } else if !isEntitled[areasOf[number]] {
                 reason = .area
+            } else if !isAuthorised[authorityOf[number]] {
+                reason = .authority
+            } else if officers > 1 && units[number].officers < officers {
+                reason = .officers
             } else if !isCapable[capabilitiesOf[number]] {
                 reason = .capability
+            } else if let age = demand.cameraAgeMilliseconds, !isCameraOn(number, at: now, age: age) {
+                reason = .camera
             } else if let fix {
                 let isFresh = now - fix.at <= demand.fixAgeMilliseconds
                 reason = !isFresh ? .staleFix : (fix.accuracyMetres ?? 0) > demand.accuracyMetres ? .inaccurate : .eligible
@@ -114,7 +128,26 @@ extension UnitBoard {
 
     /// Whether one of the unit's areas holds the task's; a unit without areas is entitled everywhere.
     private func entitles(_ codes: [String], _ area: String) -> Bool {
-        codes.isEmpty || codes.contains { areas.isEmpty ? area.hasPrefix(Area.shortCode($0)) : areas.isIn(area, $0) }
+        codes.isEmpty || codes.contains { UnitBoard.isWithin(area, $0, areas) }
+    }
+
+    /// Whether an area lies in another, by the tree where there is one.
+    static func isWithin(_ area: String, _ other: String, _ areas: AreaTree) -> Bool {
+        areas.isEmpty ? area.hasPrefix(Area.shortCode(other)) : areas.isIn(area, other)
+    }
+
+    private func isCameraOn(_ number: Int, at now: Timestamp, age: Int64) -> Bool {
+        cameras[number].map { now - $0.at <= age && $0.isRecording != false } ?? false
+    }
+
+    /// Why a unit may not act on a matter at a place, whatever else; nil where it may.
+    func obstacle(_ number: Int, _ matter: Matter, area: String, at: Timestamp) -> String? {
+        if let departments = matter.entitled(in: area, at: at, areas: areas), departments.isDisjoint(with: units[number].authority) {
+            return "has no authority for \(matter.code) in \(area)"
+                + (departments.isEmpty ? ": nobody was given it" : ", which \(departments.sorted().joined(separator: ", ")) has")
+        }
+        let count = units[number].officers
+        return count < matter.officers ? "has \(count) officers, \(matter.code) asks for \(matter.officers)" : nil
     }
 }
 

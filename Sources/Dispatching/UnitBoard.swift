@@ -19,6 +19,7 @@ public final class UnitBoard {
         public var dutyBy: String?
         public var dutyAt: Timestamp?
         public var fix: Fix?
+        public var camera: Camera?
         /// The task it is on.
         public var task: String?
         /// When it was last sent.
@@ -40,8 +41,20 @@ public final class UnitBoard {
         }
     }
 
+    /// The unit's body camera as last heard.
+    public struct Camera: BitwiseCopyable, Sendable, Equatable {
+        public var at: Timestamp
+        /// Nil where it does not say.
+        public var isRecording: Bool?
+
+        public init(at: Timestamp, isRecording: Bool?) {
+            self.at = at
+            self.isRecording = isRecording
+        }
+    }
+
     // Each in an array of its own: the pass over all units reads only what it asks.
-    var duties: [Duty], tasks: [String?], fixes: [Fix?], sentAt: [Timestamp?]
+    var duties: [Duty], tasks: [String?], fixes: [Fix?], sentAt: [Timestamp?], cameras: [Camera?]
     private var dutySaid: [(by: String?, at: Timestamp?)]
     /// Units whose duty or task is not as it was at the last ``takeChanged(withFixes:)``, and those that have moved since.
     private var changed: Set<Int> = []
@@ -49,8 +62,8 @@ public final class UnitBoard {
     private var hasMoved: [Bool]
 
     // Units that are alike in a question share its answer: the distinct shifts, areas and capabilities.
-    let shifts: [HourRange?], areaLists: [[String]], capabilityLists: [Set<String>]
-    let shiftOf: [Int], areasOf: [Int], capabilitiesOf: [Int]
+    let shifts: [HourRange?], areaLists: [[String]], capabilityLists: [Set<String>], authorityLists: [[String]]
+    let shiftOf: [Int], areasOf: [Int], capabilitiesOf: [Int], authorityOf: [Int]
 
     public init(_ units: [ResponseUnit], zone: LocalZone, areas: AreaTree = .empty) {
         self.units = units
@@ -63,11 +76,13 @@ public final class UnitBoard {
         tasks = Array(repeating: nil, count: units.count)
         fixes = Array(repeating: nil, count: units.count)
         sentAt = Array(repeating: nil, count: units.count)
+        cameras = Array(repeating: nil, count: units.count)
         hasMoved = Array(repeating: false, count: units.count)
         dutySaid = Array(repeating: (nil, nil), count: units.count)
         (shifts, shiftOf) = UnitBoard.distinct(units.map(\.shift))
         (areaLists, areasOf) = UnitBoard.distinct(units.map { $0.areas.sorted() })
         (capabilityLists, capabilitiesOf) = UnitBoard.distinct(units.map { Set($0.capabilities) })
+        (authorityLists, authorityOf) = UnitBoard.distinct(units.map(\.authority))
     }
 
     private static func distinct<Value: Hashable>(_ values: [Value]) -> (kinds: [Value], of: [Int]) {
@@ -91,6 +106,7 @@ public final class UnitBoard {
         state.duty = duties[number]
         (state.dutyBy, state.dutyAt) = dutySaid[number]
         state.fix = fixes[number]
+        state.camera = cameras[number]
         state.task = tasks[number]
         state.lastSentAt = sentAt[number]
         return state
@@ -100,6 +116,17 @@ public final class UnitBoard {
     public func moved(_ number: Int, to fix: Fix) {
         if let newest = fixes[number], newest.at > fix.at { return }
         fixes[number] = fix
+        noteMoved(number)
+    }
+
+    /// The heartbeat of a unit's camera; an older one than the newest changes nothing. O(1), allocates nothing.
+    public func heard(_ number: Int, _ camera: Camera) {
+        if let newest = cameras[number], newest.at > camera.at { return }
+        cameras[number] = camera
+        noteMoved(number)
+    }
+
+    private func noteMoved(_ number: Int) {
         if !hasMoved[number] {
             hasMoved[number] = true
             movedUnits.append(number)
@@ -114,6 +141,7 @@ public final class UnitBoard {
         duties[number] = state.duty
         dutySaid[number] = (state.dutyBy, state.dutyAt)
         if let fix = state.fix, fixes[number].map({ $0.at < fix.at }) ?? true { fixes[number] = fix }
+        if let camera = state.camera, cameras[number].map({ $0.at < camera.at }) ?? true { cameras[number] = camera }
         sentAt[number] = state.lastSentAt
     }
 

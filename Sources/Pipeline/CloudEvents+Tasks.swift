@@ -13,6 +13,14 @@ extension CloudEvents {
         data.add("number", raw: "\(event.number)")
         if let alert = task.alertID { data.add("alert_id", alert) }
         data.add("kind", task.kind)
+        if let matter = options.dispatch.matters[task.kind] {
+            var object = JSONObject()
+            object.add("en", matter.nameEnglish)
+            object.add("zh", matter.nameChinese)
+            if let law = matter.law { object.add("law", law) }
+            if let clause = matter.clause { object.add("clause", clause) }
+            data.add("matter", raw: object.text)
+        }
         data.add("area", task.area)
         if let site = task.site { data.add("site", site) }
         if let lat = task.lat, let lon = task.lon {

@@ -21,6 +21,9 @@ extension Engine {
 
     @inline(never)
     private func moved(_ unit: Int, _ reading: borrowing Reading) {
+        if reading.kind == .bodycam {
+            units.heard(unit, UnitBoard.Camera(at: reading.ts, isRecording: reading.bit(BodycamBit.recording)))
+        }
         guard let fix = reading.fix else { return }
         units.moved(unit, to: UnitBoard.Fix(at: fix.at, position: fix.position, accuracyMetres: fix.accuracyMetres))
     }

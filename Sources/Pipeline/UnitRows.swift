@@ -15,7 +15,7 @@ final class UnitRows {
             store, "unit",
             [
                 "id", "kind", "device", "officer", "team", "areas", "shift", "capabilities", "duty", "duty_by", "duty_at", "task",
-                "sent_at", "lat", "lon", "accuracy_m", "fix_at",
+                "sent_at", "lat", "lon", "accuracy_m", "fix_at", "authority", "officers", "camera_at", "recording",
             ], isReplacing: true)
         choice = try RowTable(store, "task_choice", ["task_id", "number", "at", "unit", "widened", "counts", "candidates"])
         told = try RowTable(store, "task_told", ["task_id", "number", "at", "level", "receiver"])
@@ -27,7 +27,8 @@ final class UnitRows {
             .text(record.areas.joined(separator: ";")), .init(record.shift?.text), .text(record.capabilities.joined(separator: ";")),
             .text(state.duty.rawValue), .init(state.dutyBy), .init(state.dutyAt), .init(state.task), .init(state.lastSentAt),
             .init(state.fix?.position.latitude), .init(state.fix?.position.longitude), .init(state.fix?.accuracyMetres),
-            .init(state.fix?.at),
+            .init(state.fix?.at), .text(record.authority.joined(separator: ";")), .integer(Int64(record.officers)),
+            .init(state.camera?.at), state.camera?.isRecording.map { .integer($0 ? 1 : 0) } ?? .null,
         ])
     }
 
@@ -53,7 +54,7 @@ final class UnitRows {
 
     /// The states of units by id.
     func states() throws(StoreError) -> [(id: String, state: UnitBoard.State)] {
-        try store.rows("SELECT id, duty, duty_by, duty_at, sent_at, lat, lon, accuracy_m, fix_at FROM unit").map { row in
+        try store.rows("SELECT id, duty, duty_by, duty_at, sent_at, lat, lon, accuracy_m, fix_at, camera_at, recording FROM unit").map { row in
             var state = UnitBoard.State()
             func moment(_ column: Int) -> Timestamp? { row[column] == .null ? nil : Timestamp(milliseconds: row[column].integer) }
             state.duty = UnitBoard.Duty(rawValue: row[1].text) ?? .shift
@@ -65,6 +66,7 @@ final class UnitRows {
                     at: at, position: Position(latitude: row[5].double, longitude: row[6].double),
                     accuracyMetres: row[7] == .null ? nil : row[7].double)
             }
+            if let at = moment(9) { state.camera = UnitBoard.Camera(at: at, isRecording: row[10] == .null ? nil : row[10].integer == 1) }
             return (row[0].text, state)
         }
     }

@@ -6,8 +6,8 @@ import Yams
 /// `dispatch.yaml`: what a district decides about its tasks.
 enum DispatchFile {
     private static let keys = ["mode", "units", "clocks", "escalation", "receivers", "leads", "kinds"]
-    private static let unitKeys = ["acknowledge_within", "look_again_after", "fix_age", "accuracy_m", "widen"]
-    private static let kindKeys = ["clocks", "pauses_while_suspended", "feedback", "check", "reopen_within", "still_firing_after", "capabilities"]
+    private static let unitKeys = ["acknowledge_within", "look_again_after", "fix_age", "accuracy_m", "camera_age", "widen"]
+    private static let kindKeys = ["clocks", "pauses_while_suspended", "feedback", "check", "reopen_within", "still_firing_after", "capabilities", "camera"]
 
     static func load(path: String, areas: AreaTree?) -> (settings: DispatchSettings, problems: [Problem]) {
         let reader = YAMLReader(path: path)
@@ -45,14 +45,7 @@ enum DispatchFile {
         return settings
     }
 
-    private static func list(_ node: Node?, _ what: String, _ reader: YAMLReader) -> [Node] {
-        guard let node else { return [] }
-        guard case .sequence(let sequence) = node else {
-            reader.problem("'\(what)' is a list", at: node)
-            return []
-        }
-        return Array(sequence)
-    }
+    private static func list(_ node: Node?, _ what: String, _ reader: YAMLReader) -> [Node] { reader.sequence(node, what) }
 
     private static func units(_ node: Node?, _ reader: YAMLReader, _ settings: inout DispatchSettings) {
         guard let node else { return }
@@ -61,6 +54,7 @@ enum DispatchFile {
             if let value = reader.duration(members[key], key) { target = value }
         }
         duration("acknowledge_within", &settings.unitAcknowledgeMilliseconds)
+        duration("camera_age", &settings.cameraAgeMilliseconds)
         duration("look_again_after", &settings.lookAgainMilliseconds)
         duration("fix_age", &settings.fixAgeMilliseconds)
         if settings.lookAgainMilliseconds < 1000 {
@@ -126,6 +120,7 @@ enum DispatchFile {
         if let template = reader.choice(members["feedback"], "feedback", FeedbackTemplate.allCases.map(\.rawValue)) {
             kind.feedback = FeedbackTemplate(rawValue: template) ?? kind.feedback
         }
+        if let camera = flag(members["camera"], "camera", reader) { kind.needsCamera = camera }
         if let check = flag(members["check"], "check", reader) { kind.needsCheck = check }
         if let time = reader.duration(members["reopen_within"], "reopen_within") { kind.reopenMilliseconds = time }
         if let time = reader.duration(members["still_firing_after"], "still_firing_after") { kind.stillFiringMilliseconds = time }

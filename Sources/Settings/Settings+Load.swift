@@ -7,7 +7,7 @@ extension Settings {
     /// `PATROL_` + section + key, in capitals: `PATROL_BROKER_CLIENT_ID`, `PATROL_TIMEZONE`.
     static let keys: [(section: String, names: [String])] = [
         ("", [
-            "timezone", "topic_root", "devices", "unknown_devices", "units", "dispatch", "areas", "sites", "fences", "rules", "calendars",
+            "timezone", "topic_root", "devices", "unknown_devices", "units", "dispatch", "matters", "areas", "sites", "fences", "rules", "calendars",
             "permits", "limits", "backfill_allowance", "reload_on_change",
         ]),
         ("broker", ["url", "client_id", "keep_alive", "username", "password_file", "ca", "cert", "key"]),

@@ -42,6 +42,9 @@ extension SettingsLoader {
             otherProblems += loaded.problems
             settings.dispatch = loaded.settings
         }
+        if let path = file("matters", outside) {
+            settings.dispatch.take(matters: take(MattersFile.load(path: path, areas: areas, zone: world.zone)))
+        }
         settings.world = world
     }
 

@@ -29,9 +29,9 @@ enum PermitsFile {
     }
 }
 
-/// `units.csv`: id, kind, device, officer, team, areas, shift, capabilities; lists are parted by `;`.
+/// `units.csv`: id, kind, device, officer, team, areas, shift, capabilities, authority, officers; lists are parted by `;`.
 enum UnitsFile {
-    private static let columns = ["id", "kind", "device", "officer", "team", "areas", "shift", "capabilities"]
+    private static let columns = ["id", "kind", "device", "officer", "team", "areas", "shift", "capabilities", "authority", "officers"]
 
     /// - Parameters:
     ///   - areas: nil where there is no file of areas; `devices` likewise. Nothing is asked then.
@@ -71,11 +71,16 @@ enum UnitsFile {
                 shift = text == "day" ? limits.day : text == "night" ? limits.night : HourRange(text)
                 if shift == nil { table.problem(row, "shift", "shift is day, night or hours such as 08:00-20:00, not '\(text)'") }
             }
+            var officers = 1
+            if let text = row.text("officers") {
+                officers = Int(text) ?? 0
+                if !(1...500).contains(officers) { table.problem(row, "officers", "officers is a number from 1 to 500, not '\(text)'") }
+            }
             guard table.problems.count == before, let id, let kind else { continue }
             units.append(
                 ResponseUnit(
                     id: id, kind: kind, device: row.text("device"), officer: row.text("officer"), team: row.text("team"),
-                    areas: codes, shift: shift, capabilities: row.list("capabilities")))
+                    areas: codes, shift: shift, capabilities: row.list("capabilities"), authority: row.list("authority"), officers: officers))
         }
         return Loaded(units, table.problems)
     }

@@ -34,6 +34,7 @@ enum Schema {
         migrator.registerMigration("tasks of other systems") { try $0.execute(sql: externalTable) }
         registerSilences(&migrator)
         migrator.registerMigration("leads") { try $0.execute(sql: leadTables) }
+        migrator.registerMigration("matters") { try $0.execute(sql: matterColumns) }
         return migrator
     }
 

@@ -12,10 +12,14 @@ public struct ResponseUnit: Sendable, Equatable {
     /// Its hours; a shift over midnight belongs to the evening on which it starts. Nil: always on duty.
     public var shift: HourRange?
     public var capabilities: [String]
+    /// Ids of the departments for which it may act.
+    public var authority: [String]
+    /// How many officers it has.
+    public var officers: Int
 
     public init(
         id: String, kind: String, device: String? = nil, officer: String? = nil, team: String? = nil, areas: [String] = [],
-        shift: HourRange? = nil, capabilities: [String] = []
+        shift: HourRange? = nil, capabilities: [String] = [], authority: [String] = [], officers: Int = 1
     ) {
         self.id = id
         self.kind = kind
@@ -25,5 +29,7 @@ public struct ResponseUnit: Sendable, Equatable {
         self.areas = areas
         self.shift = shift
         self.capabilities = capabilities
+        self.authority = authority
+        self.officers = officers
     }
 }

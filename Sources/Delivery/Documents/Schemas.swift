@@ -116,6 +116,7 @@ public enum Schemas {
             "alert_id": ["type": "string"],
             "kind": ["type": "string"],
             "area": ["type": "string"],
+            "matter": ["type": "object", "description": "Of the district's catalogue: en, zh, law, clause."],
             "number": ["type": "integer", "description": "Number of the event in the task's life, from 1 on."],
             "site": ["type": "string"],
             "lat": ["type": "number"], "lon": ["type": "number"],

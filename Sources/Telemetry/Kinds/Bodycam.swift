@@ -6,7 +6,7 @@ extension KindDescription {
             .number("battery", BodycamValue.battery, 0...100, unit: "%"),
             Field("charging", .bool(bit: 0)),
             .number("storage_free_mb", BodycamValue.storageFree, 0...1e9, unit: "MB"),
-            Field("recording", .bool(bit: 1)),
+            Field("recording", .bool(bit: BodycamBit.recording)),
             .number("rssi", BodycamValue.rssi, -200...50, unit: "dBm"),
             Field("sos", .bool(bit: 2)),
             Field("officer", .text(.officer)),
@@ -23,4 +23,9 @@ extension KindDescription {
 /// Where a heartbeat keeps its values in `Reading.values`.
 public enum BodycamValue {
     public static let battery = 0, storageFree = 1, rssi = 2, lat = 3, lon = 4, accuracy = 5, fixTime = 6
+}
+
+/// Where a heartbeat keeps its booleans in `Reading.bits`.
+public enum BodycamBit {
+    public static let recording = 1
 }

@@ -51,7 +51,7 @@ struct CheckCommand: ParsableCommand {
             print(
                 """
                 \(config) is well: broker \(settings.broker.url), store \(settings.storePath), \
-                \(settings.rules.count) rules, \(settings.devices.map { "\($0.count) devices" } ?? "any device")\(world(settings.world))
+                \(settings.rules.count) rules, \(settings.devices.map { "\($0.count) devices" } ?? "any device")\(world(settings.world))\(settings.dispatch.matters.isEmpty ? "" : ", \(settings.dispatch.matters.count) matters")
                 """)
         } catch {
             for problem in error.all { print(problem) }

@@ -64,6 +64,8 @@ struct TaskExplain: ParsableCommand {
     private static let words: [String: (String, String)] = [
         "eligible": ("farther away", "距离更远"), "tried": ("asked already", "已派未应"), "off_duty": ("off duty", "停勤"),
         "off_shift": ("not its shift", "不在班"), "busy": ("on another task", "执行其他任务"), "other_area": ("not its area", "非本辖区"),
+        "no_authority": ("lacks the authority", "无执法权限"), "too_few_officers": ("has too few officers", "执法人员不足"),
+        "camera_off": ("its camera does not work", "执法记录仪未工作"),
         "no_capability": ("lacks the capability", "无相应专长"), "no_fix": ("has said no place", "无定位"),
         "stale_fix": ("its fix is too old", "定位过期"), "inaccurate": ("its fix is not accurate", "定位不准"),
     ]

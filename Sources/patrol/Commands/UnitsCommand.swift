@@ -23,7 +23,8 @@ struct UnitsCommand: AsyncParsableCommand {
         "team": ("team", "中队"), "areas": ("areas", "辖区"), "shift": ("shift", "班次"), "capabilities": ("capabilities", "专长"),
         "duty": ("duty", "值勤"), "duty_by": ("said by", "设置人"), "duty_at": ("said at", "设置时间"), "task": ("task", "任务"),
         "sent_at": ("last sent", "上次出动"), "lat": ("lat", "纬度"), "lon": ("lon", "经度"), "fix_at": ("fix", "定位时间"),
-        "accuracy_m": ("accuracy m", "精度 m"), "metres": ("metres", "距离 m"),
+        "authority": ("authority", "执法主体"), "officers": ("officers", "人数"), "camera_at": ("camera heard", "记录仪心跳"),
+        "recording": ("recording", "录像中"), "accuracy_m": ("accuracy m", "精度 m"), "metres": ("metres", "距离 m"),
     ]
 
     struct List: ParsableCommand {

@@ -37,7 +37,7 @@ struct RowPrinter {
     static let timeColumns: Set<String> = [
         "ts", "received", "bucket", "started_at", "fired_at", "resolved_at", "created_at", "respond_due", "set_out_due",
         "dispose_due", "at", "registered_at", "fix_ts", "acknowledged_at", "suspended_until", "last_at", "disposed_at",
-        "sent_at", "fix_at", "duty_at", "readings_from", "readings_until", "starts_at", "ends_at", "silenced_until",
+        "sent_at", "fix_at", "duty_at", "camera_at", "readings_from", "readings_until", "starts_at", "ends_at", "silenced_until",
         "first_ts", "last_ts", "start", "until", "revised",
     ]
 
