@@ -1,9 +1,10 @@
+import Store
 import Telemetry
 
 extension OpenAPI {
     /// The paths of ``ActionCatalogue``; a path that is read too gets its `post` from ``postOfNew(_:)``.
     static var actionPaths: [String] {
-        ActionCatalogue.all.filter { !$0.makesNew }.map { description in
+        ActionCatalogue.all.filter { !$0.makesNew || StoreCollection(rawValue: $0.collection) == nil }.map { description in
             "\"/\(ActionRoutes.path(of: description, subject: "{id}"))\":{\(post(description))}"
         }
     }

@@ -39,6 +39,7 @@ extension Dispatcher {
         task.alertID = alert.id
         task.firing = [alert.id]
         (task.lat, task.lon) = (place?.lat, place?.lon)
+        task.parts = (try? parts([], kind: kind)) ?? []
         make(task, who: "patrol", role: .patrol, why: why, source: source)
     }
 

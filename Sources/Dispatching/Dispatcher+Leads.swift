@@ -14,6 +14,8 @@ public struct Lead: Sendable, Equatable {
     /// A reference, not the picture.
     public var picture: String?
     public var severity = "warning"
+    /// Of a joint task.
+    public var departments: [String] = []
 
     public init(kind: String, text: String? = nil) {
         self.kind = kind
@@ -67,12 +69,17 @@ extension Dispatcher {
             throw ActionRefusal(.invalid, "a source's number has 1 to \(2 * Limits.idBytes + 1) bytes in one line", field: "source")
         }
         if let task = known(said, author: author, at: at) { return LeadOutcome(task: task, isKnown: true) }
+        try checkMatter(said.kind)
         let lead = try placed(said)
+        let parts = try parts(said.departments, kind: lead.kind)
         let reference = said.reference(author: author, at: at)
         let source = TaskSource(kind: "lead", reference: reference, text: lead.text, picture: lead.picture)
         if let task = task(joining: lead, at: at) {
             var next = task
             next.note(lead: reference)
+            if !lead.departments.isEmpty && TaskVerb.joint.isPossible(in: task.stage) {
+                next.parts += parts.filter { part in !task.parts.contains { $0.department == part.department } }
+            }
             if Dispatcher.rank(lead.severity) > Dispatcher.rank(task.severity) { next.severity = lead.severity }
             let joined = record(next, "joined", from: nil, at: at, who: author, role: role, why: "lead \(reference)") {
                 $0.source = source
@@ -88,6 +95,7 @@ extension Dispatcher {
         task.site = lead.site
         (task.lat, task.lon) = (lead.lat, lead.lon)
         task.subject = lead.text
+        task.parts = parts
         task.note(lead: reference)
         return LeadOutcome(task: make(task, who: author, role: role, why: "lead \(reference)", source: source))
     }
@@ -121,8 +129,14 @@ extension Dispatcher {
         return best?.task
     }
 
+    private func checkMatter(_ kind: String) throws(ActionRefusal) {
+        if settings.matters[kind] == nil, !settings.matters.isEmpty {
+            throw ActionRefusal(.invalid, "no matter has the code '\(kind)'", field: "kind")
+        }
+    }
+
     /// The lead with its site and its area, from each other and from its coordinates.
-    private func placed(_ said: Lead) throws(ActionRefusal) -> Lead {
+    func placed(_ said: Lead) throws(ActionRefusal) -> Lead {
         var lead = said
         guard lead.site != nil || lead.area != nil || lead.lat != nil else {
             throw ActionRefusal(.invalid, "a lead names a place: site, area, or lat and lon", field: "site")
@@ -132,9 +146,6 @@ extension Dispatcher {
         }
         if let code = lead.area, !units.areas.isEmpty, units.areas.number(ofCode: code) == nil {
             throw ActionRefusal(.invalid, "no area has the code '\(code)'", field: "area")
-        }
-        if settings.matters[lead.kind] == nil, !settings.matters.isEmpty {
-            throw ActionRefusal(.invalid, "no matter has the code '\(lead.kind)'", field: "kind")
         }
         let position = lead.lat.flatMap { lat in lead.lon.map { Position(latitude: lat, longitude: $0) } }
         if lead.site == nil, let position {

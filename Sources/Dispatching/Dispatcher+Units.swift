@@ -6,7 +6,7 @@ extension Dispatcher {
     /// areas are asked, the next level is told, and it is looked again after a while.
     @discardableResult
     func seek(_ task: TaskState, at: Timestamp) -> TaskState {
-        guard !units.isEmpty, settings.mode != .manual, task.unit == nil, task.stage.needsUnit else { return task }
+        guard !units.isEmpty, settings.mode != .manual, task.unit == nil, task.crew.isEmpty, task.stage.needsUnit else { return task }
         let kind = settings.kind(task.kind)
         var demand = UnitDemand(
             position: task.lat.flatMap { lat in task.lon.map { Position(latitude: lat, longitude: $0) } }, area: task.area)

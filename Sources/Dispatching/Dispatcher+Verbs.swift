@@ -13,6 +13,7 @@ extension Dispatcher {
                 "\(verb.rawValue) is not for the role \(action.role.rawValue), but for \(verb.roles.map(\.rawValue).sorted().joined(separator: ", "))",
                 field: "role")
         }
+        if let next = try applyToCrew(verb, task, action, at: at) { return next }
         guard verb.isPossible(in: task.stage) else { throw refusal(verb, task) }
         let why = action.text("why")
         switch verb {
@@ -25,6 +26,8 @@ extension Dispatcher {
             guard let other = self[id] else { throw ActionRefusal(.unknown, "no task has the id '\(id)'", field: "into") }
             return try merge(task, into: other, action, at: at)
         case .split: return try split(task, action, at: at)
+        case .joint: return try makeJoint(task, action, at: at)
+        case .plan: return try plan(task, action, at: at)
         default: break
         }
         var next = task
@@ -39,7 +42,14 @@ extension Dispatcher {
         case .feedback:
             let template = settings.kind(task.kind).feedback
             feedback = try Feedback.read(action, template: template)
+            feedback?.department = try takePart(&next, action)
             next.feedbackBy = action.author
+            if next.parts.contains(where: { $0.by == nil }) {
+                // The visit goes on: other departments have not said yet.
+                return record(next, "part_feedback", from: nil, at: at, who: action.author, role: action.role, why: why) {
+                    $0.feedback = feedback
+                }
+            }
         case .verify, .close: try check(verb, task, action)
         case .giveBack:
             if let unit = next.unit { next.tried.append(unit) }
@@ -54,7 +64,7 @@ extension Dispatcher {
         return verb == .giveBack && task.unit != nil ? seek(moved, at: at) : moved
     }
 
-    private func refusal(_ verb: TaskVerb, _ task: TaskState) -> ActionRefusal {
+    func refusal(_ verb: TaskVerb, _ task: TaskState) -> ActionRefusal {
         let since = "since \(task.lastAt.rfc3339()) by \(task.lastBy)"
         return ActionRefusal(
             .conflict, "\(verb.rawValue) is not possible: the task \(task.id) is \(task.stage.rawValue) \(since)",
@@ -64,7 +74,7 @@ extension Dispatcher {
     /// Another person must have looked, where the kind says so.
     private func check(_ verb: TaskVerb, _ task: TaskState, _ action: Action) throws(ActionRefusal) {
         let kind = settings.kind(task.kind)
-        if verb == .verify, action.author == task.feedbackBy {
+        if verb == .verify, action.author == task.feedbackBy || task.parts.contains(where: { $0.by == action.author }) {
             throw ActionRefusal(.forbidden, "\(action.author) has given the feedback: the check needs another person", field: "as")
         }
         if verb == .close, kind.needsCheck, task.stage == .feedback {
@@ -106,6 +116,7 @@ extension Dispatcher {
         var next = task
         if settings.kind(task.kind).pausesWhileSuspended, let since = task.suspendedAt { next.shiftClocks(by: at - since) }
         var stage = task.stageBefore ?? .reported
+        next.crew.removeAll { isTaken($0.unit, otherThan: task.id) }
         if stage.occupiesUnit, let unit = next.unit, isTaken(unit, otherThan: task.id) {
             // It was sent elsewhere meanwhile.
             next.unit = nil
@@ -118,6 +129,8 @@ extension Dispatcher {
     func reopen(_ task: TaskState, at: Timestamp, who: String, role: Action.Role, why: String?) -> TaskState {
         var next = task
         next.unit = nil
+        next.crew = []
+        next.parts = task.parts.map { TaskState.Part(department: $0.department) }
         next.tried = []
         next.disposedAt = nil
         next.feedbackBy = nil

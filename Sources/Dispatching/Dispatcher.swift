@@ -22,6 +22,8 @@ public final class Dispatcher {
     /// The moment for which each slot stands in the heap, `Int64.max` where for none.
     private var heapDue: [Int64] = []
     private var changed: Set<Int32> = []
+    /// Planned visits, the next first.
+    var plans: [VisitPlan] = []
     /// Of the next task.
     public private(set) var nextNumber: Int64
     var events: [TaskEvent] = []
@@ -79,13 +81,16 @@ public final class Dispatcher {
 
     /// Makes a new task and says so.
     @discardableResult
-    func make(_ task: TaskState, who: String, role: Action.Role, why: String?, source: TaskSource) -> TaskState {
+    func make(_ task: TaskState, who: String, role: Action.Role, why: String?, source: TaskSource, begun: VisitPlan? = nil) -> TaskState {
         var task = task
         task.number = nextNumber
         nextNumber += 1
         task.move(clocksTo: .reported, at: task.createdAt, kind: settings.kind(task.kind))
         insert(task)
-        let made = record(task, "reported", from: nil, at: task.createdAt, who: who, role: role, why: why) { $0.source = source }
+        let made = record(task, "reported", from: nil, at: task.createdAt, who: who, role: role, why: why) {
+            $0.source = source
+            $0.begun = begun
+        }
         return seek(made, at: task.createdAt)
     }
 
@@ -100,7 +105,7 @@ public final class Dispatcher {
         }
         slots[Int(slot)] = task
         slotOfTask[task.id] = slot
-        if task.stage.occupiesUnit, let unit = task.unit { units.occupy(unit, with: task.id, at: nil) }
+        for unit in task.occupied { units.occupy(unit, with: task.id, at: nil) }
         if task.site == nil { tasksWithoutSite[task.kind, default: []].append(task.id) }
         noteLeads(of: task)
         let newest = taskOfSituation[task.situation].flatMap { self[$0] }
@@ -125,11 +130,10 @@ public final class Dispatcher {
 
     func put(_ task: TaskState) {
         guard let slot = slotOfTask[task.id] else { preconditionFailure("task \(task.id) is not at hand") }
-        let before = slots[Int(slot)].flatMap { $0.stage.occupiesUnit ? $0.unit : nil }
-        let after = task.stage.occupiesUnit ? task.unit : nil
+        let before = slots[Int(slot)]?.occupied ?? [], after = task.occupied
         if before != after {
-            if let before { units.free(before, of: task.id) }
-            if let after { units.occupy(after, with: task.id, at: task.lastAt) }
+            for unit in before.subtracting(after) { units.free(unit, of: task.id) }
+            for unit in after.subtracting(before) { units.occupy(unit, with: task.id, at: task.lastAt) }
         }
         if task.leads.count != slots[Int(slot)]?.leads.count { noteLeads(of: task) }
         slots[Int(slot)] = task
@@ -169,7 +173,7 @@ public final class Dispatcher {
     // MARK: Time
 
     /// When something is due next (ms), `Int64.max` where nothing is; it may be too early, never too late.
-    public var nextDue: Int64 { heap.next }
+    public var nextDue: Int64 { min(heap.next, plans.first?.at.milliseconds ?? .max) }
 
     /// Lets everything happen that is due up to `now`, each at its own moment and in their order, so that the result does
     /// not depend on how often it is called. O(1) where nothing is due.
@@ -177,7 +181,15 @@ public final class Dispatcher {
     @discardableResult
     public func advance(to now: Timestamp) -> Bool {
         var happened = false
-        while heap.next <= now.milliseconds, let entry = heap.pop() {
+        while nextDue <= now.milliseconds {
+            // Of two at one moment what is due of a task comes before a visit.
+            if let plan = plans.first, plan.at.milliseconds < heap.next {
+                plans.removeFirst()
+                happened = true
+                begin(plan)
+                continue
+            }
+            guard let entry = heap.pop() else { break }
             guard heapDue[Int(entry.slot)] == entry.due, let task = slots[Int(entry.slot)], task.number == entry.number else {
                 continue
             }

@@ -16,6 +16,8 @@ public struct Feedback: Sendable, Equatable {
         case gone
     }
 
+    /// Of a joint task: whose part it is.
+    public var department: String?
     public var text: String?
     public var instrument: String?
     /// dB(A), over ``periodSeconds``.

@@ -68,6 +68,10 @@ public struct TaskState: Sendable, Equatable {
     public var forgetAt: Timestamp?
     /// What a lead said.
     public var subject: String?
+    /// Of a joint task: what each department has to report.
+    public var parts: [Part] = []
+    /// Of a one-key dispatch: all units that were sent.
+    public var crew: [Member] = []
     /// References of its leads, the newest.
     public var leads: [String] = []
 
@@ -85,6 +89,39 @@ public struct TaskState: Sendable, Equatable {
         lastBy = author
         lastAt = createdAt
         roundAt = createdAt
+    }
+
+    /// A department's part of a joint task.
+    public struct Part: Sendable, Equatable {
+        public var department: String
+        /// Who reported what was found for it.
+        public var by: String?
+
+        public init(department: String, by: String? = nil) {
+            self.department = department
+            self.by = by
+        }
+    }
+
+    /// One of many units that were sent to one place.
+    public struct Member: Sendable, Equatable {
+        public var unit: String
+        /// ``TaskStage/assigned``, ``TaskStage/acknowledged``, ``TaskStage/setOut``, ``TaskStage/onScene`` or
+        /// ``TaskStage/returned``.
+        public var stage = TaskStage.assigned
+        public var at: Timestamp
+
+        public init(unit: String, stage: TaskStage = .assigned, at: Timestamp) {
+            self.unit = unit
+            self.stage = stage
+            self.at = at
+        }
+    }
+
+    /// The units that can be sent nowhere else.
+    var occupied: Set<String> {
+        guard stage.occupiesUnit else { return [] }
+        return Set(crew.filter { $0.stage.occupiesUnit }.map(\.unit)).union(unit.map { [$0] } ?? [])
     }
 
     /// Leads kept with the task: a lead that comes again is found among them.
@@ -212,6 +249,12 @@ public struct TaskEvent: Sendable, Equatable {
     public var feedback: Feedback?
     /// What another system has said of it.
     public var external: ExternalReport?
+    /// The unit it is about, where that is one of many.
+    public var unit: String?
+    /// Visits that were planned.
+    public var plans: [VisitPlan] = []
+    /// A planned visit that is due.
+    public var begun: VisitPlan?
     /// What asked for the task, where that is new.
     public var source: TaskSource?
     /// The unit's choice, with who else was considered.

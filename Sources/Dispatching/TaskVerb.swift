@@ -7,7 +7,7 @@ public enum TaskVerb: String, Sendable, CaseIterable {
     case setOut = "set-out"
     case arrive, dispose, feedback, verify, close
     case giveBack = "return"
-    case transfer, suspend, resume, cancel, reopen, merge, split, comment
+    case transfer, suspend, resume, cancel, reopen, merge, split, joint, plan, comment
 
     /// Who may.
     public var roles: Set<Action.Role> {
@@ -17,14 +17,15 @@ public enum TaskVerb: String, Sendable, CaseIterable {
         case .verify: [.operator, .checker]
         case .close: [.operator, .checker]
         case .suspend, .resume: [.operator, .officer, .patrol]
-        case .transfer, .merge, .split: [.operator]
+        case .transfer, .merge, .split, .joint: [.operator]
+        case .plan: [.operator, .officer]
         case .cancel: [.operator, .patrol]
         case .reopen: [.operator, .checker, .patrol]
         case .comment: [.operator, .officer, .checker]
         }
     }
 
-    /// The stage it leads to; nil where it changes none (``split``, ``comment``) or where that depends on the task
+    /// The stage it leads to; nil where it changes none (``split``, ``joint``, ``plan``, ``comment``) or where that depends on the task
     /// (``resume``).
     public var target: TaskStage? {
         switch self {
@@ -42,7 +43,7 @@ public enum TaskVerb: String, Sendable, CaseIterable {
         case .suspend: .suspended
         case .cancel, .merge: .cancelled
         case .reopen: .reopened
-        case .resume, .split, .comment: nil
+        case .resume, .split, .joint, .plan, .comment: nil
         }
     }
 
@@ -70,6 +71,8 @@ public enum TaskVerb: String, Sendable, CaseIterable {
         case (.cancel, _), (.merge, _): stage.isOpen && (stage.progress ?? 0) < TaskStage.disposed.progress!
         case (.reopen, .disposed), (.reopen, .feedback), (.reopen, .verified), (.reopen, .closed), (.reopen, .cancelled): true
         case (.split, _): stage.isOpen
+        case (.joint, _): stage.isOpen && (stage.progress ?? 0) < TaskStage.disposed.progress!
+        case (.plan, _): stage != .cancelled
         case (.comment, _): true
         default: false
         }

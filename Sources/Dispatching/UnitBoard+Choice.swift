@@ -25,12 +25,12 @@ public struct UnitDemand: Sendable, Equatable {
 /// Which unit was chosen, and why no other.
 public struct UnitChoice: Sendable, Equatable {
     public enum Reason: UInt8, Sendable, CaseIterable {
-        case eligible, tried, offDuty, offShift, busy, area, authority, officers, capability, camera, noFix, staleFix, inaccurate
+        case eligible, tried, offDuty, offShift, busy, area, authority, officers, capability, camera, noFix, staleFix, inaccurate, tooFar
 
         public var name: String {
             [
                 "eligible", "tried", "off_duty", "off_shift", "busy", "other_area", "no_authority", "too_few_officers",
-                "no_capability", "camera_off", "no_fix", "stale_fix", "inaccurate",
+                "no_capability", "camera_off", "no_fix", "stale_fix", "inaccurate", "too_far",
             ][Int(rawValue)]
         }
     }

@@ -31,7 +31,19 @@ extension CloudEvents {
         if let text = task.subject { data.add("text", text) }
         data.add("stage", task.stage.rawValue)
         if let from = event.from { data.add("from", from.rawValue) }
-        if let unit = task.unit { data.add("unit", unit) }
+        if let unit = event.unit ?? task.unit { data.add("unit", unit) }
+        if !task.crew.isEmpty { data.add("crew", raw: json(task.crew)) }
+        if !task.parts.isEmpty { data.add("parts", raw: json(task.parts)) }
+        if !event.plans.isEmpty {
+            let plans = event.plans.map { plan in
+                var object = JSONObject()
+                object.add("id", plan.id)
+                object.add("at", raw: "\(plan.at.milliseconds)")
+                if let site = plan.site { object.add("site", site) }
+                return object.text
+            }
+            data.add("plans", raw: "[\(plans.joined(separator: ","))]")
+        }
         if let unit = task.proposed { data.add("proposed", unit) }
         if let choice = event.choice {
             let candidates = choice.candidates.prefix(5).map { candidate in
@@ -83,8 +95,24 @@ extension CloudEvents {
                 severity: task.severity, data: data))
     }
 
+    static func json(_ crew: [TaskState.Member]) -> String {
+        let members = crew.map { "{\"unit\":\(JSONObject.quoted($0.unit)),\"stage\":\"\($0.stage.rawValue)\",\"at\":\($0.at.milliseconds)}" }
+        return "[\(members.joined(separator: ","))]"
+    }
+
+    static func json(_ parts: [TaskState.Part]) -> String {
+        let items = parts.map { part in
+            var object = JSONObject()
+            object.add("department", part.department)
+            if let by = part.by { object.add("by", by) }
+            return object.text
+        }
+        return "[\(items.joined(separator: ","))]"
+    }
+
     private static func json(_ feedback: Feedback) -> String {
         var object = JSONObject()
+        if let department = feedback.department { object.add("department", department) }
         if let verdict = feedback.verdict { object.add("verdict", verdict.rawValue) }
         if let text = feedback.text { object.add("text", text) }
         if let instrument = feedback.instrument { object.add("instrument", instrument) }

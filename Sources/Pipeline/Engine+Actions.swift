@@ -35,7 +35,7 @@ extension Engine {
         case "task.external": return try applyExternal(action, at: clock, into: &result)
         case "silence.add": return try addSilence(action, at: clock, into: &result)
         case "silence.expire": return try expireSilence(action, at: clock, into: &result)
-        case _ where action.name.hasPrefix("task."): return try applyToTask(action, at: clock, into: &result)
+        case _ where action.name.hasPrefix("task.") || action.name == "dispatch.new": return try applyToTask(action, at: clock, into: &result)
         case _ where action.name.hasPrefix("unit."): return try applyToUnit(action, at: clock)
         default: preconditionFailure("the catalogue has \(action.name), the engine does not")
         }

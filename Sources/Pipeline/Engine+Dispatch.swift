@@ -26,6 +26,7 @@ extension Engine {
     /// Tasks as the store has them.
     func restoreDispatch() throws(StoreError) {
         for task in try taskRows.open() { dispatcher.restore(task) }
+        for plan in try taskRows.plans() { dispatcher.restore(plan) }
         refreshNextDue()
         let row = try store.rows("SELECT correction, at FROM server_clock")[0]
         // Where no clock runs, the server's own clock is as good as any.

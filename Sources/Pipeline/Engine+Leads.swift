@@ -68,6 +68,7 @@ extension Engine {
         lead.site = action.text("site")
         lead.source = action.text("source")
         lead.picture = action.text("picture")
+        lead.departments = action.list("departments")
         lead.severity = action.text("severity") ?? "warning"
         (lead.lat, lead.lon) = (action.number("lat"), action.number("lon"))
         if (lead.lat == nil) != (lead.lon == nil) {

@@ -9,7 +9,7 @@ extension Engine {
         _ action: Action, at clock: Timestamp, into result: inout Committed
     ) throws(StoreError) -> Result<String, ActionRefusal> {
         var subject = action.subject
-        if action.name != "task.new" {
+        if !["task.new", "dispatch.new"].contains(action.name) {
             switch try taskAtHand(action.subject) {
             case .success(let id): subject = id
             case .failure(let refusal): return .failure(refusal)
@@ -28,6 +28,8 @@ extension Engine {
         do throws(ActionRefusal) {
             if action.name == "task.new" {
                 task = try take(leadOf: action, at: clock).task
+            } else if action.name == "dispatch.new" {
+                task = try dispatcher.muster(action, at: clock)
             } else {
                 guard let verb = TaskVerb(rawValue: String(action.name.dropFirst("task.".count))) else {
                     preconditionFailure("the catalogue has \(action.name), the dispatcher does not")
@@ -44,6 +46,8 @@ extension Engine {
         answer.add("stage", task.stage.rawValue)
         answer.add("kind", task.kind)
         if let unit = task.unit { answer.add("unit", unit) }
+        if !task.crew.isEmpty { answer.add("crew", raw: CloudEvents.json(task.crew)) }
+        if !task.parts.isEmpty { answer.add("parts", raw: CloudEvents.json(task.parts)) }
         answer.add("by", action.author)
         answer.add("at", raw: "\(clock.milliseconds)")
         answer.add("possible", raw: "[\(TaskVerb.possible(in: task.stage).map { "\"\($0.rawValue)\"" }.joined(separator: ","))]")

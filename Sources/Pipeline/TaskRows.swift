@@ -10,6 +10,7 @@ final class TaskRows {
     private let source: RowTable
     private let feedback: RowTable
     let external: RowTable
+    private let plan: RowTable
 
     init(_ store: StoreWriter) throws(StoreError) {
         self.store = store
@@ -22,11 +23,16 @@ final class TaskRows {
             store, "task_feedback",
             [
                 "task_id", "number", "at", "who", "verdict", "text", "instrument", "laeq", "period_s", "background", "corrected",
-                "limit_db", "measures", "photographs",
+                "limit_db", "measures", "photographs", "department",
             ])
         external = try RowTable(
             store, "task_external", ["task_id", "system", "number", "stage", "status", "conflict", "at"], isReplacing: true)
+        plan = try RowTable(store, "task_plan", TaskRows.planColumns, isReplacing: true)
     }
+
+    private static let planColumns = [
+        "id", "task_id", "at", "situation", "kind", "area", "severity", "site", "lat", "lon", "subject", "who", "is_begun",
+    ]
 
     static let columns = [
         "id", "number", "situation", "kind", "area", "site", "lat", "lon", "alert_id", "severity", "created_at", "stage",
@@ -34,6 +40,7 @@ final class TaskRows {
         "respond_stopped", "set_out_stopped", "dispose_stopped", "respond_breached", "set_out_breached", "dispose_breached",
         "clock_flags", "last_by", "last_at", "feedback_by", "disposed_at", "merged_into", "firing", "events", "unit_due",
         "tried", "forget_at", "subject", "proposed", "unserved", "round_at", "escalated", "leads",
+        "parts", "crew",
     ]
 
     func write(_ state: TaskState, kind: DispatchSettings.Kind) throws(StoreError) {
@@ -60,6 +67,8 @@ final class TaskRows {
             .init(state.unitDue), .text(state.tried.joined(separator: "\n")), .init(state.forgetAt), .init(state.subject),
             .init(state.proposed), .integer(state.isUnserved ? 1 : 0), .init(state.roundAt), .integer(Int64(state.escalated)),
             .text(state.leads.joined(separator: "\n")),
+            .text(state.parts.map { "\($0.department)\t\($0.by ?? "")" }.joined(separator: "\n")),
+            .text(state.crew.map { "\($0.unit)\t\($0.stage.rawValue)\t\($0.at.milliseconds)" }.joined(separator: "\n")),
         ]
         try task.write(values)
     }
@@ -68,8 +77,10 @@ final class TaskRows {
         try self.event.write([
             .text(event.task.id), .text(event.task.stage.rawValue), .init(event.at), .text(event.who), .init(event.why),
             .integer(event.number), .text(event.what), .init(event.from?.rawValue), .text(event.role.rawValue),
-            .init(event.task.unit), .init(event.lat), .init(event.lon),
+            .init(event.unit ?? event.task.unit), .init(event.lat), .init(event.lon),
         ])
+        for plan in event.plans { try write(plan, isBegun: false) }
+        if let plan = event.begun { try write(plan, isBegun: true) }
         if let source = event.source {
             try self.source.write([
                 .text(event.task.id), .text(source.kind), .text(source.reference), .init(event.at), .init(source.text),
@@ -81,7 +92,14 @@ final class TaskRows {
             .text(event.task.id), .integer(event.number), .init(event.at), .text(event.who), .init(found.verdict?.rawValue),
             .init(found.text), .init(found.instrument), .init(found.measured), .init(found.periodSeconds),
             .init(found.background), .init(found.corrected), .init(found.limit), .text(found.measures.joined(separator: "\n")),
-            .text(found.photographs.joined(separator: "\n")),
+            .text(found.photographs.joined(separator: "\n")), .init(found.department),
+        ])
+    }
+
+    private func write(_ plan: VisitPlan, isBegun: Bool) throws(StoreError) {
+        try self.plan.write([
+            .text(plan.id), .text(plan.task), .init(plan.at), .text(plan.situation), .text(plan.kind), .text(plan.area), .text(plan.severity),
+            .init(plan.site), .init(plan.lat), .init(plan.lon), .init(plan.subject), .text(plan.who), .integer(isBegun ? 1 : 0),
         ])
     }
 
@@ -90,6 +108,17 @@ final class TaskRows {
     /// The open tasks, and those that may still reopen.
     func open() throws(StoreError) -> [TaskState] {
         try read("stage NOT IN ('closed', 'cancelled') OR forget_at IS NOT NULL ORDER BY number", [])
+    }
+
+    /// Visits that are not due yet.
+    func plans() throws(StoreError) -> [VisitPlan] {
+        try store.rows("SELECT \(TaskRows.planColumns.joined(separator: ",")) FROM task_plan WHERE is_begun = 0 ORDER BY at, id").map { row in
+            func text(_ column: Int) -> String? { row[column] == .null ? nil : row[column].text }
+            func real(_ column: Int) -> Double? { row[column] == .null ? nil : row[column].double }
+            return VisitPlan(
+                id: row[0].text, task: row[1].text, at: Timestamp(milliseconds: row[2].integer), situation: row[3].text, kind: row[4].text,
+                area: row[5].text, severity: row[6].text, site: text(7), lat: real(8), lon: real(9), subject: text(10), who: row[11].text)
+        }
     }
 
     func task(id: String) throws(StoreError) -> TaskState? { try read("id = ?", [.text(id)]).first }
@@ -157,6 +186,15 @@ final class TaskRows {
         task.roundAt = Timestamp(milliseconds: number("round_at"))
         task.escalated = Int(number("escalated"))
         task.leads = list("leads")
+        task.parts = list("parts").map { line in
+            let cells = line.split(separator: "\t", omittingEmptySubsequences: false).map(String.init)
+            return TaskState.Part(department: cells[0], by: cells.count > 1 && !cells[1].isEmpty ? cells[1] : nil)
+        }
+        task.crew = list("crew").compactMap { line in
+            let cells = line.split(separator: "\t").map(String.init)
+            guard cells.count == 3, let stage = TaskStage(rawValue: cells[1]), let at = Int64(cells[2]) else { return nil }
+            return TaskState.Member(unit: cells[0], stage: stage, at: Timestamp(milliseconds: at))
+        }
         return task
     }
 }

@@ -35,6 +35,7 @@ enum Schema {
         registerSilences(&migrator)
         migrator.registerMigration("leads") { try $0.execute(sql: leadTables) }
         migrator.registerMigration("matters") { try $0.execute(sql: matterColumns) }
+        migrator.registerMigration("visits") { try $0.execute(sql: visitTables) }
         return migrator
     }
 

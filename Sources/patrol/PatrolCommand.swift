@@ -17,7 +17,8 @@ struct PatrolCommand: AsyncParsableCommand {
         version: version,
         subcommands: [
             UpCommand.self, RunCommand.self, CheckCommand.self, TailCommand.self, QueryCommand.self, SqlCommand.self,
-            DoctorCommand.self, RulesCommand.self, AlertsCommand.self, TasksCommand.self, UnitsCommand.self, DevicesCommand.self,
+            DoctorCommand.self, RulesCommand.self, AlertsCommand.self, TasksCommand.self, DispatchCommand.self, UnitsCommand.self,
+            DevicesCommand.self,
             ReportCommand.self,
             DBCommand.self, RepairCommand.self,
             OutletsCommand.self, ReplayCommand.self, SimulateCommand.self,

@@ -26,6 +26,8 @@ let start = Timestamp(milliseconds: 1_717_768_800_000)
         reopen   disposed feedback verified closed cancelled                                                               -> reopened
         merge    reported accepted assigned acknowledged set_out on_scene returned transferred suspended reopened          -> cancelled
         split    reported accepted assigned acknowledged set_out on_scene disposed feedback verified returned transferred suspended reopened -> same
+        joint    reported accepted assigned acknowledged set_out on_scene returned transferred suspended reopened          -> same
+        plan     reported accepted assigned acknowledged set_out on_scene disposed feedback verified closed returned transferred suspended reopened -> same
         comment  reported accepted assigned acknowledged set_out on_scene disposed feedback verified closed returned transferred suspended cancelled reopened -> same
         """
 
@@ -109,6 +111,8 @@ let start = Timestamp(milliseconds: 1_717_768_800_000)
         case .assign: fields = ["unit": .text("u7")]
         case .transfer: fields = ["to": .text("市场监管")]
         case .comment: fields = ["text": .text("x")]
+        case .joint: fields = ["departments": .list(["a", "b"])]
+        case .plan: fields = ["at": .number(Double(start.milliseconds + 86_400_000))]
         case .feedback:
             fields = [
                 "instrument": .text("AWA6228+ 001"), "laeq": .number(52.1), "period_s": .number(600), "limit": .number(55),

@@ -16,7 +16,10 @@ public struct ActionDescription: Sendable {
     }
 
     /// `alerts`, `tasks`, `units`.
-    public var collection: String { String(name.prefix { $0 != "." }) + "s" }
+    public var collection: String {
+        let singular = name.prefix { $0 != "." }
+        return singular + (singular.hasSuffix("ch") ? "es" : "s")
+    }
     /// `ack`, `set-out`.
     public var verb: String { String(name.drop { $0 != "." }.dropFirst()) }
 }
@@ -43,7 +46,7 @@ public struct ActionField: Sendable {
 }
 
 public enum ActionCatalogue {
-    public static let all: [ActionDescription] = alerts + silences + tasks + systems + units + outlets
+    public static let all: [ActionDescription] = alerts + silences + tasks + systems + [dispatch] + units + outlets
 
     private static let alerts = [
         ActionDescription(

@@ -39,12 +39,13 @@ struct TaskChange<Words: TaskWords>: ParsableCommand {
     @Option(help: "A remark, or the reason.") var why: String?
     @Option(help: "From where, degrees WGS-84.") var lat: Double?
     @Option(help: "From where, degrees WGS-84.") var lon: Double?
+    @Option(help: "Of a one-key dispatch: which of its units; without it that of --as.") var unit: String?
     @OptionGroup var change: ChangeOptions
 
     func run() throws {
         try change.runTask(
             Words.verb, id,
-            ["why": why.map(ActionValue.text), "lat": lat.map(ActionValue.number), "lon": lon.map(ActionValue.number)])
+            ["why": why.map(ActionValue.text), "unit": unit.map(ActionValue.text), "lat": lat.map(ActionValue.number), "lon": lon.map(ActionValue.number)])
     }
 }
 
@@ -61,11 +62,13 @@ struct TaskNew: ParsableCommand {
     @Option(help: "The reporting system's own number.") var source: String?
     @Option(help: "A reference to a picture.") var picture: String?
     @Option(help: "info, warning or critical.") var severity: String?
+    @Option(help: "Of a joint task: a department with a part of its own; given several times.") var department: [String] = []
     @OptionGroup var change: ChangeOptions
 
     func run() throws {
         let texts = ["kind": kind, "text": text, "site": site, "area": area, "source": source, "picture": picture, "severity": severity]
         var fields = texts.mapValues { $0.map(ActionValue.text) }
+        if !department.isEmpty { fields["departments"] = .list(department) }
         fields["lat"] = lat.map(ActionValue.number)
         fields["lon"] = lon.map(ActionValue.number)
         try change.runTask("new", "", fields)
@@ -90,6 +93,7 @@ struct TaskFeedback: ParsableCommand {
         commandName: "feedback", abstract: "What was found (反馈). A noise task needs the instrument's value.")
 
     @Argument(help: "The task's id, which may be shortened.") var id: String
+    @Option(help: "Of a joint task: whose part it is.") var department: String?
     @Option(help: "In words.") var text: String?
     @Option(help: "within, exceeded or gone.") var verdict: String?
     @Option(help: "Type and number of the sound level meter.") var instrument: String?
@@ -103,7 +107,7 @@ struct TaskFeedback: ParsableCommand {
 
     func run() throws {
         var fields: [String: ActionValue?] = [
-            "text": text.map(ActionValue.text), "verdict": verdict.map(ActionValue.text),
+            "department": department.map(ActionValue.text), "text": text.map(ActionValue.text), "verdict": verdict.map(ActionValue.text),
             "instrument": instrument.map(ActionValue.text), "laeq": laeq.map(ActionValue.number),
             "background": background.map(ActionValue.number), "limit": limit.map(ActionValue.number),
             "measures": measure.isEmpty ? nil : .list(measure), "photographs": photograph.isEmpty ? nil : .list(photograph),
@@ -140,11 +144,7 @@ struct TaskSuspend: ParsableCommand {
 
     func run() throws {
         let zone = try MomentOption.zone(timezone)
-        let moment = try until.map { text -> ActionValue in
-            // A duration counts forward here.
-            if let milliseconds = durationMilliseconds(text) { return .number((Date().timeIntervalSince1970 * 1000).rounded() + Double(milliseconds)) }
-            return .number(Double(try MomentOption.parse(text, timezone: zone)))
-        }
+        let moment = try until.map { ActionValue.number(try MomentOption.ahead($0, timezone: zone)) }
         try change.runTask("suspend", id, ["why": .text(why), "until": moment])
     }
 }

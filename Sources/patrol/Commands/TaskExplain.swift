@@ -67,6 +67,7 @@ struct TaskExplain: ParsableCommand {
         "no_authority": ("lacks the authority", "无执法权限"), "too_few_officers": ("has too few officers", "执法人员不足"),
         "camera_off": ("its camera does not work", "执法记录仪未工作"),
         "no_capability": ("lacks the capability", "无相应专长"), "no_fix": ("has said no place", "无定位"),
+        "too_far": ("too far away", "超出范围"),
         "stale_fix": ("its fix is too old", "定位过期"), "inaccurate": ("its fix is not accurate", "定位不准"),
     ]
 

@@ -26,7 +26,7 @@ struct TasksCommand: AsyncParsableCommand {
             TaskChange<SetOutWords>.self, TaskChange<ArriveWords>.self, TaskChange<DisposeWords>.self, TaskFeedback.self,
             TaskChange<VerifyWords>.self, TaskChange<CloseWords>.self, TaskChange<ReturnWords>.self, TaskTransfer.self,
             TaskSuspend.self, TaskChange<ResumeWords>.self, TaskChange<CancelWords>.self, TaskChange<ReopenWords>.self,
-            TaskMerge.self, TaskSplit.self, TaskComment.self, TaskExternal.self, TaskExplain.self, Watch.self,
+            TaskMerge.self, TaskSplit.self, TaskJoint.self, TaskPlan.self, TaskComment.self, TaskExternal.self, TaskExplain.self, Watch.self,
         ])
 
     struct Filter: ParsableArguments {
@@ -110,9 +110,15 @@ struct TasksCommand: AsyncParsableCommand {
                 view.list("external", external, TaskView.headings, title: view.language("In other systems", "在其他系统中"))
                 let feedback = try reader.rows(
                     """
-                    SELECT at, who, verdict, laeq, period_s, background, corrected, limit_db, instrument, measures, photographs, text
+                    SELECT at, department, who, verdict, laeq, period_s, background, corrected, limit_db, instrument, measures, photographs, text
                     FROM task_feedback WHERE task_id = ? ORDER BY number
                     """, [.text(full)])
+                let people = try TaskCrew.read(reader, full)
+                view.list("crew", people.crew, TaskView.headings, title: view.language("Units that were sent", "派出单位"))
+                view.list("parts", people.parts, TaskView.headings, title: view.language("Departments", "参与部门"))
+                let plans = try reader.rows(
+                    "SELECT id, at, site, subject, who, is_begun FROM task_plan WHERE task_id = ? ORDER BY at, id", [.text(full)])
+                view.list("plans", plans, TaskView.headings, title: view.language("Planned visits", "计划回访"))
                 view.list("feedback", feedback, title: view.language("What was found", "反馈"))
             }
             view.end()

@@ -12,7 +12,7 @@ enum TaskView {
         "suspended_until": ("suspended until", "挂起至"), "merged_into": ("merged into", "并入"),
         "what": ("what", "事件"), "at": ("at", "时间"), "who": ("who", "经办人"), "role": ("role", "角色"), "why": ("why", "说明"),
         "system": ("system", "系统"), "number": ("number", "对方编号"), "status": ("their word", "对方状态"), "conflict": ("conflict", "冲突"),
-        "disposed_at": ("disposed", "处置时间"), "lat": ("lat", "纬度"), "lon": ("lon", "经度"),
+        "by": ("reported by", "反馈人"), "is_begun": ("begun", "已生成任务"), "disposed_at": ("disposed", "处置时间"), "lat": ("lat", "纬度"), "lon": ("lon", "经度"),
     ]
 
     private static let words: [String: (String, String)] = [
@@ -27,6 +27,7 @@ enum TaskView {
         "dispose_warning": ("dispose soon", "处置将超时"), "dispose_breached": ("disposal late", "处置超时"),
         "no_unit": ("nobody to send", "无可派单位"), "unit_silent": ("unit silent", "未签收改派"), "proposed": ("proposed", "建议派单"),
         "escalated": ("escalated", "升级"), "external": ("other system", "外部系统"), "external_conflict": ("conflict", "外部冲突"),
+        "part_feedback": ("feedback of a department", "部门反馈"), "joint": ("joint", "联合检查"), "planned": ("visit planned", "计划回访"),
         "respond": ("respond", "响应"), "dispose": ("dispose", "处置"), "leave": ("set out", "出动"),
     ]
 
