@@ -87,6 +87,13 @@ public struct DispatchSettings: Sendable, Equatable {
     public var joinMilliseconds: Int64 = 3_600_000
     public var joinMetres = 100.0
     public var siteMetres = 50.0
+    /// By travel time instead of distance.
+    public var travel: Travel?
+    /// Units so little farther than the nearest (longer than the quickest) are as good; of these `tie` says who goes.
+    public var fairMetres = 1.0, fairSeconds = 1.0
+    public var tie = UnitBoard.Tie.idle
+    /// Of the files that say all this; empty where there are none.
+    public var fingerprint = ""
     public var escalation: [Step] = []
     public var receivers: [Receiver] = []
 

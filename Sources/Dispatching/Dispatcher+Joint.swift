@@ -1,4 +1,4 @@
-public import Telemetry
+import Telemetry
 
 /// One visit for several departments (综合查一次): a task with a part for each, and each part with its feedback.
 extension Dispatcher {

@@ -71,7 +71,7 @@ extension Dispatcher {
         if let task = known(said, author: author, at: at) { return LeadOutcome(task: task, isKnown: true) }
         try checkMatter(said.kind)
         let lead = try placed(said)
-        let parts = try parts(said.departments, kind: lead.kind)
+        let parts = try self.parts(said.departments, kind: lead.kind)
         let reference = said.reference(author: author, at: at)
         let source = TaskSource(kind: "lead", reference: reference, text: lead.text, picture: lead.picture)
         if let task = task(joining: lead, at: at) {

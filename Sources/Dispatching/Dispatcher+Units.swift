@@ -14,6 +14,7 @@ extension Dispatcher {
         demand.matter = settings.matters[task.kind]
         demand.cameraAgeMilliseconds = kind.needsCamera ? settings.cameraAgeMilliseconds : nil
         demand.tried = task.tried
+        (demand.fairMetres, demand.fairSeconds) = (settings.fairMetres, settings.fairSeconds)
         demand.fixAgeMilliseconds = settings.fixAgeMilliseconds
         demand.accuracyMetres = settings.accuracyMetres
         var choice = units.choose(demand, at: at)
@@ -26,7 +27,7 @@ extension Dispatcher {
         next.isUnserved = false
         let metres = choice.candidates.first { $0.unit == unit }?.metres
         let why = "the nearest that can be sent" + (metres.map { ": \(Int($0.rounded())) m" } ?? ", distance unknown")
-            + (choice.isWidened ? ", of another area" : "")
+            + (choice.seconds.map { ", \(Int($0.rounded())) s" } ?? "") + (choice.isWidened ? ", of another area" : "")
         if settings.mode == .proposal {
             next.proposed = unit
             return record(next, "proposed", from: nil, at: at, who: "patrol", role: .patrol, why: "\(unit): \(why)") { $0.choice = choice }

@@ -33,6 +33,7 @@ public final class Dispatcher {
         self.sites = sites
         self.units = units ?? UnitBoard([], zone: .utc)
         self.nextNumber = nextNumber
+        self.units.configure(settings)
     }
 
     // MARK: What comes out

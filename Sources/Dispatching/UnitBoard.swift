@@ -53,6 +53,16 @@ public final class UnitBoard {
         }
     }
 
+    /// By travel time instead of distance, where the district has it.
+    private(set) var travel: TravelTable?
+    private(set) var tie = Tie.idle
+    private(set) var index: UnitIndex
+    /// Moved since the index was last asked.
+    private var unindexed: [Int] = []
+    private var isUnindexed: [Bool]
+    /// Number of the area where each unit is: −1 none, −2 not looked up since it moved.
+    private var areaNumbers: [Int]
+
     // Each in an array of its own: the pass over all units reads only what it asks.
     var duties: [Duty], tasks: [String?], fixes: [Fix?], sentAt: [Timestamp?], cameras: [Camera?]
     private var dutySaid: [(by: String?, at: Timestamp?)]
@@ -62,6 +72,10 @@ public final class UnitBoard {
     private var hasMoved: [Bool]
 
     // Units that are alike in a question share its answer: the distinct shifts, areas and capabilities.
+    let officerCounts: [Int32]
+    /// Whether `tasks` has one, to be asked without counting references.
+    var isBusy: [Bool]
+    let kinds: [String], kindOf: [Int]
     let shifts: [HourRange?], areaLists: [[String]], capabilityLists: [Set<String>], authorityLists: [[String]]
     let shiftOf: [Int], areasOf: [Int], capabilitiesOf: [Int], authorityOf: [Int]
 
@@ -77,6 +91,12 @@ public final class UnitBoard {
         fixes = Array(repeating: nil, count: units.count)
         sentAt = Array(repeating: nil, count: units.count)
         cameras = Array(repeating: nil, count: units.count)
+        index = UnitIndex(count: units.count)
+        isUnindexed = Array(repeating: false, count: units.count)
+        areaNumbers = Array(repeating: -2, count: units.count)
+        isBusy = Array(repeating: false, count: units.count)
+        officerCounts = units.map { Int32(clamping: $0.officers) }
+        (kinds, kindOf) = UnitBoard.distinct(units.map(\.kind))
         hasMoved = Array(repeating: false, count: units.count)
         dutySaid = Array(repeating: (nil, nil), count: units.count)
         (shifts, shiftOf) = UnitBoard.distinct(units.map(\.shift))
@@ -115,8 +135,37 @@ public final class UnitBoard {
     /// Where a unit's device says it is; an older fix than the newest changes nothing. O(1), allocates nothing.
     public func moved(_ number: Int, to fix: Fix) {
         if let newest = fixes[number], newest.at > fix.at { return }
-        fixes[number] = fix
+        place(number, fix)
         noteMoved(number)
+    }
+
+    private func place(_ number: Int, _ fix: Fix) {
+        fixes[number] = fix
+        areaNumbers[number] = -2
+        if !isUnindexed[number] {
+            isUnindexed[number] = true
+            unindexed.append(number)
+        }
+    }
+
+    func refreshIndex() {
+        for number in unindexed {
+            isUnindexed[number] = false
+            if let fix = fixes[number] { index.move(number, to: fix.position) }
+        }
+        unindexed.removeAll(keepingCapacity: true)
+    }
+
+    /// The number of the area where a unit is, −1 for none.
+    func areaOfUnit(_ number: Int) -> Int {
+        if areaNumbers[number] == -2 { areaNumbers[number] = fixes[number].flatMap { areas.number(at: $0.position) } ?? -1 }
+        return areaNumbers[number]
+    }
+
+    /// How the district compares units.
+    func configure(_ settings: DispatchSettings) {
+        travel = settings.travel.map { TravelTable($0, areas: areas, kinds: kinds) }
+        tie = settings.tie
     }
 
     /// The heartbeat of a unit's camera; an older one than the newest changes nothing. O(1), allocates nothing.
@@ -140,7 +189,7 @@ public final class UnitBoard {
         guard let number = numberOfID[id] else { return }
         duties[number] = state.duty
         dutySaid[number] = (state.dutyBy, state.dutyAt)
-        if let fix = state.fix, fixes[number].map({ $0.at < fix.at }) ?? true { fixes[number] = fix }
+        if let fix = state.fix, fixes[number].map({ $0.at < fix.at }) ?? true { place(number, fix) }
         if let camera = state.camera, cameras[number].map({ $0.at < camera.at }) ?? true { cameras[number] = camera }
         sentAt[number] = state.lastSentAt
     }
@@ -154,6 +203,7 @@ public final class UnitBoard {
     func occupy(_ id: String, with task: String, at: Timestamp?) {
         guard let number = numberOfID[id] else { return }
         tasks[number] = task
+        isBusy[number] = true
         if let at { sentAt[number] = at }
         changed.insert(number)
     }
@@ -161,6 +211,7 @@ public final class UnitBoard {
     func free(_ id: String, of task: String) {
         guard let number = numberOfID[id], tasks[number] == task else { return }
         tasks[number] = nil
+        isBusy[number] = false
         changed.insert(number)
     }
 

@@ -27,12 +27,29 @@ extension Engine {
     func restoreDispatch() throws(StoreError) {
         for task in try taskRows.open() { dispatcher.restore(task) }
         for plan in try taskRows.plans() { dispatcher.restore(plan) }
-        refreshNextDue()
-        let row = try store.rows("SELECT correction, at FROM server_clock")[0]
+        let row = try store.rows("SELECT correction, at, boot, wall_offset, dispatch FROM server_clock")[0]
         // Where no clock runs, the server's own clock is as good as any.
         clockCorrection = dispatcher.count == 0 ? 0 : row[0].integer
         serverClock = options.clock == .wall ? Timestamp(milliseconds: row[1].integer) : state.clock
         dispatchJournal.endBatch()
+        compareClocks(boot: row[2].text, offset: row[3].integer)
+        if !options.isAtRest, options.dispatch.fingerprint != row[4].text {
+            note(Engine.patrolInput("dispatch.settings", ["hash": .text(options.dispatch.fingerprint)]))
+        }
+        dispatchFingerprint = options.isAtRest ? row[4].text : options.dispatch.fingerprint
+        refreshNextDue()
+    }
+
+    /// Since the store was last written the wall clock may have jumped: seen by its difference to the steady clock, within
+    /// one start of the machine. Over a restart of the machine nobody knows, and what the wall says has passed.
+    private func compareClocks(boot: String, offset: Int64) {
+        guard options.clock == .wall, wallOffset == nil else { return }
+        let now = options.machine.wallOffset()
+        wallOffset = now
+        let step = now - offset
+        guard dispatcher.count > 0, !boot.isEmpty, boot == options.machine.boot, abs(step) >= MachineClock.stepMilliseconds else { return }
+        clockCorrection -= step
+        note(Engine.patrolInput("clock.step", ["milliseconds": .number(Double(step))]))
     }
 
     // MARK: The clock of tasks
@@ -89,6 +106,7 @@ extension Engine {
     func stepClock(milliseconds: Int64) {
         guard options.clock == .wall else { return }
         clockCorrection -= milliseconds
+        wallOffset = wallOffset.map { $0 + milliseconds }
         note(Engine.patrolInput("clock.step", ["milliseconds": .number(Double(milliseconds))]))
         refreshNextDue()
     }
@@ -183,6 +201,13 @@ extension Engine {
     }
 
     func writeServerClock() throws(StoreError) {
-        try clockRow.write([.integer(1), .integer(clockCorrection), .integer(serverClock.milliseconds)])
+        var machine: [StoreValue] = [.null, .null]
+        if options.clock == .wall, let known = wallOffset {
+            // A jump that the source has not reported yet is left for it.
+            let now = options.machine.wallOffset()
+            if abs(now - known) < MachineClock.stepMilliseconds { wallOffset = now }
+            machine = [.text(options.machine.boot), .init(wallOffset)]
+        }
+        try clockRow.write([.integer(1), .integer(clockCorrection), .integer(serverClock.milliseconds)] + machine + [.text(dispatchFingerprint)])
     }
 }

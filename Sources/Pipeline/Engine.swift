@@ -57,11 +57,15 @@ final class Engine {
     var serverClock = Timestamp.distantPast
     /// What is added to the wall clock for it: less the jumps of the wall clock.
     var clockCorrection: Int64 = 0
+    /// The wall clock less the steady one (ms) as last seen; nil before a start has compared it with the store's.
+    var wallOffset: Int64?
     /// When something is due next (ms), as ``dispatcher`` says.
     var nextDue = Int64.max
     var dispatchJournal = DispatchJournal()
     /// What other systems have said over the broker, for the next commit.
     var externals: [ExternalWord] = []
+    /// Of the dispatch settings in force, as the store has it.
+    var dispatchFingerprint = ""
 
     // The batches as properties: a `let` of a final class is used without counting references.
     let noiseBatch: BatchTable
@@ -69,10 +73,12 @@ final class Engine {
     let bodycamBatch: BatchTable
 
     init(
-        store: StoreWriter, options: EngineOptions, gateways: GatewayBook = GatewayBook(since: ServerClock.now)
+        store: StoreWriter, options: EngineOptions, gateways: GatewayBook = GatewayBook(since: ServerClock.now),
+        wallOffset: Int64? = nil
     ) throws(StoreError) {
         self.store = store
         self.gateways = gateways
+        self.wallOffset = wallOffset
         self.options = options
         noiseBatch = store.batches[0]
         vehicleBatch = store.batches[1]
@@ -85,7 +91,7 @@ final class Engine {
         ruleRows = try RuleRows(store)
         actionRows = try ActionRows(store)
         taskRows = try TaskRows(store)
-        clockRow = try RowTable(store, "server_clock", ["only", "correction", "at"], isReplacing: true)
+        clockRow = try RowTable(store, "server_clock", ["only", "correction", "at", "boot", "wall_offset", "dispatch"], isReplacing: true)
         unitRows = try UnitRows(store)
         silenceRows = try SilenceRows(store)
         units = UnitBoard(options.world.units, zone: options.world.zone, areas: options.world.areas)

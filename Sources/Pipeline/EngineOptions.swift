@@ -55,6 +55,8 @@ public struct EngineOptions: Sendable {
     /// Events older than this leave the stream; nil keeps all.
     public var eventRetentionMilliseconds: Int64? = 30 * 86_400_000
 
+    var machine = MachineClock.this
+
     public init(clock: Clock, rules: RuleSet, publishes: Bool) {
         self.clock = clock
         self.rules = rules

@@ -1,3 +1,4 @@
+public import Dispatching
 public import Ring
 public import Rules
 public import Store
@@ -22,7 +23,7 @@ public final class Inbox: Sendable {
     }
 
     let outlets = OutletInbox()
-    private let newRules = Mutex<(rules: RuleSet, world: World)?>(nil)
+    private let newRules = Mutex<(rules: RuleSet, world: World, dispatch: DispatchSettings?)?>(nil)
     private let hasRules = Atomic<Bool>(false)
     private let waiting = Mutex(Waiting())
     private let hasWaiting = Atomic<Bool>(false)
@@ -35,12 +36,13 @@ public final class Inbox: Sendable {
     public func ask(_ change: OutletChange) { outlets.ask(change) }
 
     /// These rules are in force from the next commit on.
-    public func reload(rules: RuleSet, world: World) {
-        newRules.withLock { $0 = (rules, world) }
+    /// - Parameter dispatch: nil leaves it as it is.
+    public func reload(rules: RuleSet, world: World, dispatch: DispatchSettings? = nil) {
+        newRules.withLock { $0 = (rules, world, dispatch) }
         hasRules.store(true, ordering: .releasing)
     }
 
-    func takeReload() -> (rules: RuleSet, world: World)? {
+    func takeReload() -> (rules: RuleSet, world: World, dispatch: DispatchSettings?)? {
         guard hasRules.exchange(false, ordering: .acquiringAndReleasing) else { return nil }
         return newRules.withLock { $0.take() }
     }

@@ -116,7 +116,7 @@ public final class LivePipeline: Service {
 
     /// Rules and the district around them, read again: in force from the next commit on. All of them have been checked.
     public func reload(_ settings: Settings) {
-        inbox.reload(rules: RuleSet(settings.rules), world: settings.world)
+        inbox.reload(rules: RuleSet(settings.rules), world: settings.world, dispatch: settings.dispatch)
     }
 
     /// Answers when the action is committed. Any thread.

@@ -344,7 +344,7 @@ final class Processor {
     }
 
     private func restart() throws(StoreError) {
-        engine = try Engine(store: store, options: options.engine, gateways: engine.gateways)
+        engine = try Engine(store: store, options: options.engine, gateways: engine.gateways, wallOffset: engine.wallOffset)
         if signals.isDrained { engine.isCatchingUp = false }
     }
 
@@ -358,6 +358,7 @@ final class Processor {
         try engine.checkpoint()
         options.engine.rules = new.rules
         options.engine.world = new.world
+        if let dispatch = new.dispatch { options.engine.dispatch = dispatch }
         try restart()
         logger.notice(
             "\(new.rules.definitions.count) rules are in force: \(kept) as before, \(new.rules.definitions.count - kept) new or changed, \(earlier.count - kept) ended")

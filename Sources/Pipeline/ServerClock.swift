@@ -1,3 +1,4 @@
+import Foundation
 import Glibc
 public import Telemetry
 
@@ -16,4 +17,20 @@ public enum ServerClock {
         _ = unsafe clock_gettime(CLOCK_MONOTONIC, &time)
         return Int64(time.tv_sec) * 1_000_000_000 + Int64(time.tv_nsec)
     }
+}
+
+/// What tells, over a restart of the process, a jump of the wall clock from time that has passed: the wall clock less the
+/// steady one, which means something within one start of the machine.
+struct MachineClock: Sendable {
+    /// Id of this start of the machine; empty where it has none.
+    var boot: String
+    /// Milliseconds.
+    var wallOffset: @Sendable () -> Int64
+
+    static let this = MachineClock(
+        boot: (try? String(contentsOfFile: "/proc/sys/kernel/random/boot_id", encoding: .utf8))?.trimmingCharacters(in: .whitespacesAndNewlines) ?? "",
+        wallOffset: { ServerClock.now.milliseconds - ServerClock.monotonicNanoseconds / 1_000_000 })
+
+    /// A difference of so much is a jump; less is the clock being steered.
+    static let stepMilliseconds: Int64 = 500
 }

@@ -202,5 +202,6 @@ final class TaskRows {
 extension StoreValue {
     init(_ text: String?) { self = text.map(StoreValue.text) ?? .null }
     init(_ number: Double?) { self = number.map(StoreValue.real) ?? .null }
+    init(_ number: Int64?) { self = number.map(StoreValue.integer) ?? .null }
     init(_ moment: Timestamp?) { self = moment.map { .integer($0.milliseconds) } ?? .null }
 }

@@ -6,7 +6,7 @@ import Yams
 /// `dispatch.yaml`: what a district decides about its tasks.
 enum DispatchFile {
     private static let keys = ["mode", "units", "clocks", "escalation", "receivers", "leads", "kinds"]
-    private static let unitKeys = ["acknowledge_within", "look_again_after", "fix_age", "accuracy_m", "camera_age", "widen"]
+    private static let unitKeys = ["acknowledge_within", "look_again_after", "fix_age", "accuracy_m", "camera_age", "widen", "fair_within_m", "fair_within_s", "ties", "travel"]
     private static let kindKeys = ["clocks", "pauses_while_suspended", "feedback", "check", "reopen_within", "still_firing_after", "capabilities", "camera"]
 
     static func load(path: String, areas: AreaTree?) -> (settings: DispatchSettings, problems: [Problem]) {
@@ -27,7 +27,7 @@ enum DispatchFile {
         if let mode = reader.choice(top["mode"], "mode", DispatchSettings.Mode.allCases.map(\.rawValue)) {
             settings.mode = DispatchSettings.Mode(rawValue: mode) ?? settings.mode
         }
-        units(top["units"], reader, &settings)
+        units(top["units"], reader, areas, &settings)
         clocks(top["clocks"], "clocks", reader, &settings.otherKinds)
         settings.escalation = list(top["escalation"], "escalation", reader).compactMap { step($0, reader) }
         let times = settings.escalation.map(\.afterMilliseconds)
@@ -47,7 +47,40 @@ enum DispatchFile {
 
     private static func list(_ node: Node?, _ what: String, _ reader: YAMLReader) -> [Node] { reader.sequence(node, what) }
 
-    private static func units(_ node: Node?, _ reader: YAMLReader, _ settings: inout DispatchSettings) {
+    /// `{ speeds: [{ area, kind, kmh }], table: travel.csv }`
+    private static func travel(_ node: Node, _ reader: YAMLReader, _ areas: AreaTree?) -> Travel {
+        var travel = Travel()
+        let members = reader.mapping(node, "travel", known: ["speeds", "table"])
+        func check(_ code: String?, _ node: Node?) {
+            if let code, let areas, areas.number(ofCode: code) == nil {
+                reader.problem("no area has the code '\(code)'\(hint(code, among: areas.areas.map(\.code)))", at: node)
+            }
+        }
+        for entry in list(members["speeds"], "speeds", reader) {
+            let parts = reader.mapping(entry, "a speed", known: ["area", "kind", "kmh"])
+            guard let speed = reader.number(parts["kmh"], "kmh") else {
+                if parts["kmh"] == nil { reader.problem("a speed needs the key 'kmh'", at: entry) }
+                continue
+            }
+            if !(1...300).contains(speed) { reader.problem("kmh is a number from 1 to 300", at: parts["kmh"]) }
+            let area = reader.text(parts["area"], "area")
+            check(area, parts["area"])
+            travel.speeds.append(Travel.Speed(area: area, kind: reader.text(parts["kind"], "kind"), kilometresPerHour: max(1, speed)))
+        }
+        if let name = reader.text(members["table"], "table") {
+            let folder = (reader.path as NSString).deletingLastPathComponent
+            let path = name.hasPrefix("/") || folder.isEmpty ? name : folder + "/" + name
+            let loaded = TravelFile.load(path: path, areas: areas)
+            travel.seconds = loaded.value
+            for problem in loaded.problems { reader.add(problem) }
+        }
+        if areas == nil && (members["table"] != nil || travel.speeds.contains { $0.area != nil }) {
+            reader.problem("travel by area needs the settings' 'areas'", at: node)
+        }
+        return travel
+    }
+
+    private static func units(_ node: Node?, _ reader: YAMLReader, _ areas: AreaTree?, _ settings: inout DispatchSettings) {
         guard let node else { return }
         let members = reader.mapping(node, "units", known: unitKeys)
         func duration(_ key: String, _ target: inout Int64) {
@@ -64,6 +97,15 @@ enum DispatchFile {
             settings.accuracyMetres = metres
             if metres <= 0 { reader.problem("accuracy_m is a number of metres over 0", at: members["accuracy_m"]) }
         }
+        for (key, path) in [("fair_within_m", \DispatchSettings.fairMetres), ("fair_within_s", \DispatchSettings.fairSeconds)] {
+            guard let value = reader.number(members[key], key) else { continue }
+            if !(0...100_000).contains(value) { reader.problem("\(key) is a number from 0 to 100000", at: members[key]) }
+            settings[keyPath: path] = value
+        }
+        if let tie = reader.choice(members["ties"], "ties", UnitBoard.Tie.allCases.map(\.rawValue)) {
+            settings.tie = UnitBoard.Tie(rawValue: tie) ?? settings.tie
+        }
+        if let node = members["travel"] { settings.travel = travel(node, reader, areas) }
         if let widens = flag(members["widen"], "widen", reader) { settings.widens = widens }
     }
 

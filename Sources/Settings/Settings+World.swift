@@ -45,7 +45,15 @@ extension SettingsLoader {
         if let path = file("matters", outside) {
             settings.dispatch.take(matters: take(MattersFile.load(path: path, areas: areas, zone: world.zone)))
         }
+        settings.dispatch.fingerprint = fingerprint(["dispatch", "matters"].compactMap { outside[$0]?.string }.map(resolve))
         settings.world = world
+    }
+
+    /// Which files these are, by their bytes; empty for none.
+    private func fingerprint(_ paths: [String]) -> String {
+        if paths.isEmpty { return "" }
+        let bytes = paths.map { FileManager.default.contents(atPath: $0).map { [UInt8]($0) } ?? [] }
+        return String(Identifier.fnv1a(bytes.joined(separator: [0])), radix: 16)
     }
 
     private mutating func take<Value>(_ loaded: Loaded<Value>) -> Value {

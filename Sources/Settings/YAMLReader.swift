@@ -27,6 +27,9 @@ final class YAMLReader {
             Problem(path: path, line: node?.mark?.line ?? 1, column: node?.mark?.column ?? 1, message: message))
     }
 
+    /// A problem of a file that this one names.
+    func add(_ problem: Problem) { problems.append(problem) }
+
     /// The document's root; nil, with a problem, where there is none.
     func root() -> Node? {
         let text: String

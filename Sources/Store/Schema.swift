@@ -36,6 +36,7 @@ enum Schema {
         migrator.registerMigration("leads") { try $0.execute(sql: leadTables) }
         migrator.registerMigration("matters") { try $0.execute(sql: matterColumns) }
         migrator.registerMigration("visits") { try $0.execute(sql: visitTables) }
+        migrator.registerMigration("clock over restarts") { try $0.execute(sql: clockColumns) }
         return migrator
     }
 

@@ -76,6 +76,7 @@ import Testing
         let steady = Dispatcher(settings: settings)
         var restarted = Dispatcher(settings: settings)
         var store: [String: TaskState] = [:]
+        var plans: [String: VisitPlan] = [:]
         var count = 0, refused = 0
         for (at, input) in inputs(seed: seed) {
             let refusal = take(input, at: at, steady)
@@ -85,9 +86,14 @@ import Testing
             #expect(restarted.takeEvents() == events, "seed \(seed)")
             count += events.count
             for task in restarted.takeChanged() { store[task.id] = task }
+            for event in events {
+                for plan in event.plans { plans[plan.id] = plan }
+                if let plan = event.begun { plans[plan.id] = nil }
+            }
             let old = restarted
             restarted = Dispatcher(settings: settings, nextNumber: old.nextNumber)
             for task in store.values where task.stage.isOpen || task.forgetAt.map({ $0 > at }) ?? false { restarted.restore(task) }
+            for plan in plans.values { restarted.restore(plan) }
         }
         #expect(count > 80 && refused < 290, "seed \(seed) tests nothing: \(count) events, \(refused) refused")
     }

@@ -115,7 +115,7 @@ private func north(_ metres: Double) -> Position {
         #expect(metres - ranked[0].1 < 1.5, "seed \(seed)")
         let distances = choice.candidates.compactMap(\.metres)
         #expect(distances == distances.sorted() && choice.candidates.count == UnitChoice.kept)
-        let nearest = (0..<count).map { place.metresNearby(to: board.state($0).fix!.position) }.sorted()
+        let nearest = (0..<count).map { place.metres(to: board.state($0).fix!.position) }.sorted()
         #expect(distances.last! <= nearest[UnitChoice.kept - 1] + 1e-6)
     }
 }

@@ -115,7 +115,6 @@ private func story(_ dispatcher: Dispatcher) -> [String] { dispatcher.takeEvents
         #expect(throws: ActionRefusal.self) { try act(dispatcher, .plan, task.id, second: 3, moment(3)) }
         try settle(dispatcher, task.id)
         _ = dispatcher.takeEvents()
-        #expect(dispatcher.nextDue == (start + 1_800_000).milliseconds)
         dispatcher.advance(to: start + 1_799_999)
         #expect(story(dispatcher) == [])
         dispatcher.advance(to: start + 1_900_000)

@@ -256,7 +256,8 @@ private func action(_ verb: String, _ fields: [String: ActionValue] = [:], on id
 
     private func stepClock(of rig: Rig, milliseconds: Int64) throws {
         let store = try StoreWriter(path: rig.path)
-        let engine = try Engine(store: store, options: rig.options)
+        rig.options.machine = MachineClock(boot: "one", wallOffset: { milliseconds })
+        let engine = try Engine(store: store, options: rig.options, wallOffset: 0)
         engine.stepClock(milliseconds: milliseconds)
         _ = try engine.commit(flushesMinutes: false, now: Timestamp(milliseconds: start))
         store.close()
@@ -266,6 +267,7 @@ private func action(_ verb: String, _ fields: [String: ActionValue] = [:], on id
     func aStepOfTheWallClockShiftsNothing(step: Int64) throws {
         let rig = try Rig(clock: .wall)
         // Readings as they come before and after the step, and the same without one.
+        rig.options.machine = MachineClock(boot: "one", wallOffset: { 0 })
         let before = loud()
         let steady = (10..<70).map { at($0, 60) }
         try rig.run(before)
@@ -274,5 +276,115 @@ private func action(_ verb: String, _ fields: [String: ActionValue] = [:], on id
         #expect(try story(rig) == ["3 reported patrol", "48 respond_warning patrol", "63 respond_breached patrol"])
         #expect(try rig.lines("SELECT name, fields FROM engine_input") == ["clock.step {\"milliseconds\":\(step)}"])
         #expect(try rig.lines("SELECT correction FROM server_clock") == ["\(-step)"])
+    }
+
+    /// A start at a moment of the wall clock, and what is due then; the correction.
+    private func correction(of rig: Rig, wall: Int64) throws -> Int64 {
+        let store = try StoreWriter(path: rig.path)
+        let engine = try Engine(store: store, options: rig.options)
+        let now = max(engine.serverClock, Timestamp(milliseconds: wall + engine.clockCorrection))
+        _ = try engine.commit(flushesMinutes: false, now: now, tick: now)
+        store.close()
+        return engine.clockCorrection
+    }
+
+    /// While Patrol was down the wall clock jumped: the clocks count what has passed, and no more. A boot later nobody knows.
+    @Test(arguments: [-3_600_000, 3_600_000, 0] as [Int64], [true, false])
+    func aStepWhileThePatrolIsDownIsNoTime(step: Int64, isSameBoot: Bool) throws {
+        let rig = try Rig(clock: .wall)
+        rig.options.machine = MachineClock(boot: "one", wallOffset: { 1000 })
+        try rig.run(loud(), killed: true)
+        // 20 s have passed by the steady clock.
+        rig.options.machine = MachineClock(boot: isSameBoot ? "one" : "two", wallOffset: { 1000 + step })
+        let wall = start + 24_000 + step
+        #expect(try correction(of: rig, wall: wall) == (isSameBoot ? -step : 0))
+        let isTaken = !isSameBoot && step > 0
+        let story = try story(rig)
+        #expect(story.count == (isTaken ? 7 : 1), "\(story)")
+        #expect(try rig.lines("SELECT name, fields FROM engine_input WHERE name = 'clock.step'")
+            == (isSameBoot && step != 0 ? ["clock.step {\"milliseconds\":\(step)}"] : []))
+        // Once seen it is not seen again.
+        try rig.run([Script(ts: wall + 1000, level: 60, received: wall + 1000)])
+        #expect(try rig.lines("SELECT count(*) FROM engine_input WHERE name = 'clock.step'") == [isSameBoot && step != 0 ? "1" : "0"])
+    }
+
+    /// A jump that the source has reported before the kill is not found again, and one that it has not is.
+    @Test func aStepIsTakenOnceWhoeverSeesIt() throws {
+        let rig = try Rig(clock: .wall)
+        rig.options.machine = MachineClock(boot: "one", wallOffset: { 0 })
+        try rig.run(loud(), killed: true)
+        for isReported in [true, false] {
+            rig.options.machine = MachineClock(boot: "one", wallOffset: { isReported ? 60_000 : 90_000 })
+            try jump(of: rig, isReported: isReported)
+        }
+        #expect(try rig.lines("SELECT correction, wall_offset FROM server_clock") == ["-60000 60000"])
+        #expect(try correction(of: rig, wall: start) == -90_000)
+    }
+
+    /// The process that saw the clock before it jumped commits once more.
+    private func jump(of rig: Rig, isReported: Bool) throws {
+        let store = try StoreWriter(path: rig.path)
+        let engine = try Engine(store: store, options: rig.options, wallOffset: isReported ? 0 : 60_000)
+        if isReported { engine.stepClock(milliseconds: 60_000) }
+        _ = try engine.commit(flushesMinutes: false, now: Timestamp(milliseconds: start))
+        store.close()
+    }
+
+    @Test func newSettingsAreAnInputAndHoldAtOnce() throws {
+        let rig = try Rig()
+        rig.options.dispatch.fingerprint = "old"
+        try rig.run([at(0, 60)])
+        try rig.run([at(1, 60)])
+        #expect(try rig.lines("SELECT name, author, fields FROM engine_input") == ["dispatch.settings patrol {\"hash\":\"old\"}"])
+        // Read again while it runs: the next task has the new clock, an old one keeps its due times.
+        var new = rig.options.dispatch
+        new.fingerprint = "new"
+        new.otherKinds.respond.limitMilliseconds = 5000
+        new.otherKinds.respond.warnMilliseconds = 0
+        rig.reloadedDispatch = new
+        try rig.run(loud(from: 2) + loud(from: 10, device: 1), batches: [5, 5], reloads: true)
+        rig.options.dispatch = new
+        #expect(try rig.lines("SELECT (respond_due - created_at) / 1000 FROM task ORDER BY number") == ["60", "5"])
+        #expect(try rig.lines("SELECT fields FROM engine_input ORDER BY seq") == ["{\"hash\":\"old\"}", "{\"hash\":\"new\"}"])
+        // Without settings a change at rest leaves them as they are.
+        _ = try ChangeAtRest.apply(action("accept", on: try rig.lines("SELECT id FROM task LIMIT 1")[0]), storePath: rig.path, settings: nil)
+        #expect(try rig.lines("SELECT dispatch FROM server_clock") == ["new"])
+    }
+
+    /// Parts, plans, crews and leads over kills.
+    @Test(arguments: UInt64(1)...2)
+    func visitsAndCrewsSurviveKills(seed: UInt64) throws {
+        func rig() throws -> Rig {
+            let rig = try Rig(deviceCount: 2)
+            rig.options.world.sites = Sites((0..<4).map { Site(id: "s\($0)", name: "", kind: "x", place: .point(Position(latitude: 30 + Double($0) / 1000, longitude: 120))) })
+            rig.options.world.units = (0..<5).map { ResponseUnit(id: "u\($0)", kind: "car") }
+            rig.options.dispatch.mode = .manual
+            return rig
+        }
+        var dice = DeterminismTests.Dice(state: seed)
+        var second: Int64 = 10
+        let parts = (0..<20).map { index -> (readings: [Script], actions: [Action]) in
+            second += [1, 30, 400][dice.roll(3)]
+            let id = Identifier.lead(kind: "dust", reference: "n\(dice.roll(3))")
+            let verbs: [(String, [String: ActionValue])] = [
+                ("task.new", ["kind": .text("dust"), "site": .text("s\(dice.roll(3))"), "source": .text("n\(dice.roll(3))"), "departments": .list(["a", "b"])]),
+                ("task.plan", ["at": .number(Double(start + (second + 100) * 1000)), "sites_m": .number(300)]),
+                ("task.plan", ["at": .number(Double(start + (second + 50) * 1000))]), ("task.joint", ["departments": .list(["c"])]),
+                ("dispatch.new", ["areas": .list(["x"]), "site": .text("s0")]), ("unit.off", [:]),
+                ("task.arrive", [:]), ("task.assign", ["unit": .text("u\(dice.roll(5))")]), ("task.dispose", [:]),
+                ("task.feedback", ["department": .text(["a", "b"][dice.roll(2)]), "text": .text("x")]),
+            ]
+            let chosen = index == 0 ? [verbs[0], verbs[4]] : (0..<3).map { _ in verbs[dice.roll(verbs.count)] }
+            return ([at(second, 60)], chosen.map { Action($0.0, subject: $0.0.hasPrefix("unit") ? "u\(dice.roll(5))" : id, author: "王敏", fields: $0.1) })
+        }
+        let whole = try rig(), killed = try rig()
+        try whole.run(parts)
+        #expect(try whole.lines("SELECT count(DISTINCT what) > 5 FROM task_event") == ["1"], "seed \(seed) tests nothing")
+        for part in parts {
+            for reading in part.readings { try killed.run([reading], killed: true) }
+            for action in part.actions { try killed.run([], then: [action]) }
+        }
+        try killed.run([])
+        #expect(try killed.everything() == whole.everything(), "seed \(seed)")
     }
 }

@@ -1,3 +1,4 @@
+import Dispatching
 import Foundation
 import GRDB
 import Logging
@@ -41,6 +42,8 @@ final class Rig {
     var path: String { folder.appendingPathComponent("patrol.db").path }
     var options: EngineOptions
     let deviceCount: UInt32
+    /// What `reloads` brings besides the rules.
+    var reloadedDispatch: DispatchSettings?
     /// Devices below 1,000 are meters, the others cameras, where a test does not say otherwise.
     var kind: (UInt32) -> Kind = { $0 < 1_000 ? .noise : .bodycam }
 
@@ -89,7 +92,7 @@ final class Rig {
             producer.publish()
             try processor!.runBatch()
             if reloads {
-                inbox.reload(rules: options.rules, world: options.world)
+                inbox.reload(rules: options.rules, world: options.world, dispatch: reloadedDispatch)
                 try processor!.reloadRules()
             }
         }
@@ -222,7 +225,8 @@ final class Rig {
             + lines("SELECT * FROM task_source ORDER BY task_id, kind, ref")
             + lines("SELECT * FROM task_feedback ORDER BY task_id, number")
             + lines("SELECT * FROM task_external ORDER BY task_id, system")
-            + lines("SELECT * FROM server_clock")
+            + lines("SELECT correction, at FROM server_clock")
+            + lines("SELECT * FROM task_plan ORDER BY id")
             + lines("SELECT * FROM unit ORDER BY id")
             + lines("SELECT * FROM task_choice ORDER BY task_id, number")
             + lines("SELECT * FROM task_told ORDER BY task_id, number, receiver")

@@ -30,8 +30,9 @@ import Testing
         let (settings, problems) = parse(
             """
             mode: proposal
-            units: { acknowledge_within: 20s, look_again_after: 1m, fix_age: 90s, accuracy_m: 50, widen: false }
+            units: { acknowledge_within: 20s, look_again_after: 1m, fix_age: 90s, accuracy_m: 50, widen: false, camera_age: 2m, fair_within_m: 200, fair_within_s: 30, ties: order, travel: { speeds: [{ kind: foot, kmh: 5 }] } }
             clocks: { dispose: { within: 20m, warn: 0s, from: on_scene, until: closed } }
+            leads: { join_within: 20m, join_m: 50, site_m: 10 }
             escalation: [{ after: 2m, unless: on_scene, tell: town }]
             receivers: [{ name: x, level: grid, area: "330110012", shift: "20:00-08:00" }]
             kinds:
@@ -45,8 +46,35 @@ import Testing
         #expect(parking.respond.limitMilliseconds == 300_000 && parking.dispose.stop == .closed, "the rest as for all kinds")
         #expect(parking.needsCheck && parking.reopenMilliseconds == 600_000 && parking.stillFiringMilliseconds == 60_000 && parking.pausesWhileSuspended)
         #expect(parking.capabilities == ["tow"])
+        #expect(settings.joinMilliseconds == 1_200_000 && settings.joinMetres == 50 && settings.siteMetres == 10)
+        #expect(settings.cameraAgeMilliseconds == 120_000 && settings.fairMetres == 200 && settings.fairSeconds == 30 && settings.tie == .order)
+        #expect(settings.travel?.speeds == [.init(kind: "foot", kilometresPerHour: 5)])
         #expect(settings.escalation == [.init(afterMilliseconds: 120_000, unless: .onScene, level: .town)])
         #expect(settings.receivers[0].shift?.text == "20:00-08:00")
+    }
+
+    @Test func travelIsChecked() throws {
+        let areas = try AreaTree([Area(code: "330110", name: "余杭区", level: .district)])
+        let (_, problems) = DispatchFile.parse(
+            """
+            leads: { join_m: -1 }
+            units:
+              ties: oldest
+              fair_within_m: -5
+              travel: { speeds: [{ area: "330111", kmh: 20 }, { kind: car }, { kmh: 0 }], table: none.csv }
+            """, path: "dispatch.yaml", areas: areas)
+        let texts = problems.map(\.description)
+        for words in [
+            "join_m is a number of metres from 0 to 10000", "ties is one of idle, order", "fair_within_m is a number from 0",
+            "no area has the code '330111'", "a speed needs the key 'kmh'", "kmh is a number from 1 to 300", "none.csv",
+        ] { #expect(texts.contains { $0.contains(words) }, "\(words) is not among \(texts)") }
+        #expect(parse("units: { travel: { speeds: [{ area: x, kmh: 5 }] } }").problems.first?.contains("needs the settings' 'areas'") == true)
+        let table = TravelFile.load(
+            path: "t.csv", text: "from,to,seconds\n330110,330110,60\n330110,330110,70\n330199,330110,5\n330110,,5\n330110,330110,soon\n", areas: areas)
+        #expect(table.problems.map(\.description) == [
+            "t.csv:3:8: the way from 330110 to 330110 stands here twice", "t.csv:4:1: no area has the code '330199'; did you mean '330110'?",
+            "t.csv:5:1: the cell 'to' is empty", "t.csv:6:15: seconds is a number from 1 to 86400, not 'soon'",
+        ])
     }
 
     @Test func everythingWrongIsSaidAtItsPlace() {

@@ -141,7 +141,7 @@ struct SettingsTests {
         "PATROL_RETENTION_RAW": "off", "PATROL_RETENTION_EVENTS": "7d", "PATROL_ENGINE_CLOCK": "readings",
         "PATROL_ROLLUPS_MIN_COVERAGE": "0.5", "PATROL_ROLLUPS_DAY_STARTS": "07:30", "PATROL_ROLLUPS_NIGHT_STARTS": "23:00",
         "PATROL_ROLLUPS_LDEN_DAY_STARTS": "06:00", "PATROL_ROLLUPS_LDEN_EVENING_STARTS": "18:00",
-        "PATROL_ROLLUPS_LDEN_NIGHT_STARTS": "24:00", "PATROL_DISPATCH": "dispatch.yaml",
+        "PATROL_ROLLUPS_LDEN_NIGHT_STARTS": "24:00", "PATROL_DISPATCH": "dispatch.yaml", "PATROL_MATTERS": "matters.yaml",
     ]
 
     @Test func everyKeyCanBeSetByTheEnvironment() throws {
@@ -150,6 +150,7 @@ struct SettingsTests {
         try folder.write("empty", "")
         try folder.write("secret", "s3cret\n")
         try folder.write("dispatch.yaml", "mode: manual\n")
+        try folder.write("matters.yaml", "matters: [{ code: dust, name: Dust }]\n")
         try folder.writeWorld()
         for name in ["one", "two"] {
             try folder.write(
@@ -161,6 +162,7 @@ struct SettingsTests {
         #expect(settings.timezone == "Europe/Tallinn" && settings.topicRoot == "city/v2")
         #expect(settings.devices?.map(\.id) == ["m1"] && settings.registersUnknownDevices)
         #expect(settings.rules.map(\.id) == ["one", "two"])
+        #expect(settings.dispatch.mode == .manual && Array(settings.dispatch.matters.keys) == ["dust"])
         #expect(settings.backfillAllowanceMilliseconds == 3_600_000 && settings.reloadsOnChange)
         #expect(Set(["/two.yaml", "/one.ics", "/fences.geojson", "/patrol.yaml"].map { folder.url.path + $0 }).isSubset(of: settings.files))
         #expect(settings.broker.url == "mqtts://b:8883" && settings.broker.clientID == "p9")

@@ -15,8 +15,8 @@ struct RunCommand: AsyncParsableCommand {
         abstract: "Runs the pipeline on your broker until it is told to stop.",
         discussion: """
             SIGTERM and Ctrl-C end it cleanly: what was read is committed and acknowledged first. SIGHUP (or 'patrol rules
-            reload') reads the rules and the files around them again, all or nothing; with 'reload_on_change: true' a
-            change of them does it too.
+            reload') reads the rules, dispatch.yaml, matters.yaml and the files around them again, all or
+            nothing; with 'reload_on_change: true' a change of them does it too.
 
             EXAMPLES
               patrol run --config patrol.yaml
