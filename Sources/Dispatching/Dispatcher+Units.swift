@@ -80,8 +80,23 @@ extension Dispatcher {
             }
             guard units.duties[number] != .off else { throw ActionRefusal(.conflict, "the unit \(unit) is off duty", field: "unit") }
         }
+        try mayReplace(task, with: unit, action)
         task.unit = unit
         task.unitDue = units.isEmpty || settings.mode == .manual ? nil : at + settings.unitAcknowledgeMilliseconds
+    }
+
+    /// Nobody takes back what another person has just decided without knowing of it: who sends another unit names the one
+    /// that it stands in for. What Patrol has decided, and one's own, may be changed at will.
+    private func mayReplace(_ task: TaskState, with unit: String, _ action: Action) throws(ActionRefusal) {
+        let instead = action.text("instead")
+        guard let current = task.stage.occupiesUnit ? task.unit : nil else {
+            guard let instead else { return }
+            throw ActionRefusal(.conflict, "the unit \(instead) is not on the task \(task.id) any more", field: "instead")
+        }
+        if instead == current || instead == nil && task.stage == .assigned && ["patrol", action.author].contains(task.lastBy) { return }
+        throw ActionRefusal(
+            .conflict, "the unit \(current) was sent by \(task.lastBy) at \(task.lastAt.rfc3339()) (the task is \(task.stage.rawValue)); to send \(unit) "
+                + "in its place, say so: instead=\(current)", field: "instead")
     }
 
     /// Whether the unit is on another task than this one.

@@ -131,15 +131,26 @@ public final class Dispatcher {
 
     func put(_ task: TaskState) {
         guard let slot = slotOfTask[task.id] else { preconditionFailure("task \(task.id) is not at hand") }
-        let before = slots[Int(slot)]?.occupied ?? [], after = task.occupied
-        if before != after {
-            for unit in before.subtracting(after) { units.free(unit, of: task.id) }
-            for unit in after.subtracting(before) { units.occupy(unit, with: task.id, at: task.lastAt) }
-        }
+        move(unitsOf: slots[Int(slot)], to: task)
         if task.leads.count != slots[Int(slot)]?.leads.count { noteLeads(of: task) }
         slots[Int(slot)] = task
         changed.insert(slot)
         schedule(slot)
+    }
+
+    /// Frees the units that the task has no more and reserves those that it has now.
+    private func move(unitsOf old: TaskState?, to task: TaskState) {
+        if task.crew.isEmpty, old?.crew.isEmpty ?? true {
+            let before = old.flatMap { $0.stage.occupiesUnit ? $0.unit : nil }
+            let after = task.stage.occupiesUnit ? task.unit : nil
+            guard before != after else { return }
+            if let before { units.free(before, of: task.id) }
+            if let after { units.occupy(after, with: task.id, at: task.lastAt) }
+            return
+        }
+        let before = old?.occupied ?? [], after = task.occupied
+        for unit in before.subtracting(after).sorted() { units.free(unit, of: task.id) }
+        for unit in after.subtracting(before).sorted() { units.occupy(unit, with: task.id, at: task.lastAt) }
     }
 
     private func forget(_ slot: Int32) {

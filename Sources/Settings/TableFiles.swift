@@ -44,6 +44,7 @@ enum UnitsFile {
         var units: [ResponseUnit] = []
         var taken = TakenNames("unit")
         var unitOfDevice: [String: String] = [:]
+        var unitOfOfficer: [String: String] = [:]
         let carried = devices.map { Set($0.filter { $0.kind != .noise }.map(\.id)) }
         for row in table.rows {
             let before = table.problems.count
@@ -59,6 +60,10 @@ enum UnitsFile {
                 }
                 if let other = unitOfDevice[device] { table.problem(row, "device", "the device '\(device)' is that of \(other) already") }
                 unitOfDevice[device] = id
+            }
+            if let officer = row.text("officer") {
+                if let other = unitOfOfficer[officer] { table.problem(row, "officer", "the officer '\(officer)' is that of \(other) already") }
+                unitOfOfficer[officer] = id
             }
             let codes = row.list("areas")
             if let areas {

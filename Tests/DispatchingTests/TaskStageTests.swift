@@ -55,7 +55,9 @@ let start = Timestamp(milliseconds: 1_717_768_800_000)
             let dispatcher = Dispatcher(settings: DispatchSettings())
             let task = Self.task(in: stage)
             dispatcher.restore(task)
-            let action = Self.action(row.verb)
+            var action = Self.action(row.verb)
+            // Another person has sent the unit.
+            if row.verb == .assign, let unit = task.unit { action.fields["instead"] = .text(unit) }
             let expected = row.target == "before" ? TaskStage.acknowledged : row.target == "same" ? stage : TaskStage(rawValue: row.target)!
             if [.merge, .split].contains(row.verb) {
                 #expect(row.verb.isPossible(in: stage) == row.stages.contains(stage), "\(row.verb) in \(stage)")
@@ -86,6 +88,7 @@ let start = Timestamp(milliseconds: 1_717_768_800_000)
                 let dispatcher = Dispatcher(settings: DispatchSettings())
                 dispatcher.restore(Self.task(in: stage))
                 var action = Self.action(verb)
+                if verb == .assign, stage.occupiesUnit { action.fields["instead"] = .text("u1") }
                 action.role = role
                 let isDone = (try? dispatcher.apply(verb, to: "t1", action, at: start)) != nil
                 #expect(isDone == verb.roles.contains(role), "\(verb) by \(role)")

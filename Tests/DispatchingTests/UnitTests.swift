@@ -227,6 +227,37 @@ private func north(_ metres: Double) -> Position {
         #expect(dispatcher["t1"]?.unit == "b", "by hand nobody is replaced")
     }
 
+    @Test(arguments: [true, false])
+    func anAreaWithoutAUnitIsSaid(widens: Bool) {
+        var settings = DispatchSettings()
+        settings.widens = widens
+        let board = UnitBoard([unit("elsewhere", areas: ["330110005"])], zone: zone)
+        board.moved(0, to: UnitBoard.Fix(at: start, position: north(100), accuracyMetres: 5))
+        let dispatcher = Dispatcher(settings: settings, units: board)
+        fire(dispatcher, 1)
+        #expect(story(dispatcher) == ["0 reported -", widens ? "0 assigned elsewhere" : "0 no_unit -"])
+    }
+
+    @Test func whatAnotherPersonHasDecidedIsChangedKnowingly() throws {
+        let dispatcher = dispatcher([("a", 100), ("b", 200), ("c", 300)])
+        func assign(_ unit: String, by author: String, instead: String? = nil) throws {
+            var action = Action("task.assign", subject: "t1", author: author, fields: ["unit": .text(unit)])
+            if let instead { action.fields["instead"] = .text(instead) }
+            try dispatcher.apply(.assign, to: "t1", action, at: start + 5000)
+        }
+        fire(dispatcher, 1)
+        #expect(throws: ActionRefusal.self, "z was never sent") { try assign("b", by: "王敏", instead: "z") }
+        try assign("b", by: "王敏")  // what Patrol has chosen
+        try assign("c", by: "王敏")  // her own
+        let refusal = #expect(throws: ActionRefusal.self) { try assign("a", by: "赵") }
+        #expect(refusal?.message.contains("the unit c was sent by 王敏") == true && refusal?.field == "instead")
+        try assign("a", by: "赵", instead: "c")
+        try act(dispatcher, .acknowledge, 6)
+        #expect(throws: ActionRefusal.self, "it is on its way") { try assign("b", by: "王敏") }
+        try assign("b", by: "王敏", instead: "a")
+        #expect(dispatcher["t1"]?.unit == "b" && dispatcher.units.state(0).task == nil)
+    }
+
     @Test func aProposalIsConfirmedByAssigning() throws {
         let dispatcher = dispatcher([("a", 100), ("b", 200)]) { $0.mode = .proposal }
         fire(dispatcher, 1)

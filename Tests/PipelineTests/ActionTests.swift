@@ -176,4 +176,76 @@ extension Rig {
         #expect(answers.refusals.count == asked - 1)
         #expect(try rig.lines("SELECT count(*) FROM alert_note") == ["1"])
     }
+
+    /// Two operators assign, acknowledge and close the same tasks at once. PATROL_RACES=3334 makes it 10,002 contests.
+    @Test func ofTwoOperatorsOneWinsAndTheOtherIsToldWho() throws {
+        let tasks = ProcessInfo.processInfo.environment["PATROL_RACES"].flatMap(Int.init) ?? 200
+        let rig = try Rig()
+        let store = try StoreWriter(path: rig.path)
+        let ring = Ring<Slot>(capacity: 4096)
+        let inbox = Inbox(bell: ring.readable)
+        let producer = ring.makeProducer()
+        nonisolated(unsafe) let processor = try Processor(
+            store: store, options: Processor.Options(engine: rig.options, ticks: false), consumer: ring.makeConsumer(),
+            signals: CommitSignals(ringBell: ring.readable), inbox: inbox, status: PipelineStatus(), logger: Logger(label: "test"),
+            publish: { _ in })
+        let thread = WorkerThread { unsafe try! processor.run() }
+        thread.start()
+
+        /// Submits for every task at once by each author; the answers by task.
+        func all(_ verb: String, by authors: [String], _ fields: @escaping @Sendable (String) -> [String: ActionValue]) -> [[ActionAnswer]] {
+            // No more at once than the inbox takes.
+            let room = DispatchSemaphore(value: Inbox.actionLimit / 2)
+            let answers = Mutex<[[ActionAnswer]]>(Array(repeating: [], count: tasks))
+            let open = DispatchGroup()
+            DispatchQueue.concurrentPerform(iterations: authors.count) { index in
+                for number in 0..<tasks {
+                    let id = Identifier.lead(kind: "dust", reference: "n\(number)")
+                    let isNew = verb == "new"
+                    var fields = fields(authors[index])
+                    if isNew { (fields["kind"], fields["site"], fields["source"]) = (.text("dust"), .text("s\(number)"), .text("n\(number)")) }
+                    let action = Action("task.\(verb)", subject: isNew ? "" : id, author: authors[index], fields: fields)
+                    open.enter()
+                    room.wait()
+                    inbox.submit(action) { answer in
+                        answers.withLock { $0[number].append(answer) }
+                        room.signal()
+                        open.leave()
+                    }
+                }
+            }
+            open.wait()
+            return answers.withLock { $0 }
+        }
+        let operators = ["王敏", "李强"]
+        var contests = 0
+        for step in ["new", "assign", "ack", "arrive", "dispose", "feedback", "close"] {
+            let isContested = ["assign", "ack", "close"].contains(step)
+            let answers = all(step, by: isContested ? operators : ["赵"]) { author in
+                switch step {
+                case "assign": ["unit": .text("u-\(author)")]
+                case "feedback": ["text": .text("swept")]
+                default: [:]
+                }
+            }
+            for pair in answers {
+                let refusals = pair.compactMap { if case .refused(let refusal) = $0 { refusal } else { nil } }
+                guard pair.count - refusals.count == 1, refusals.count == (isContested ? 1 : 0) else {
+                    Issue.record("\(step): \(pair)")
+                    continue
+                }
+                if isContested {
+                    contests += 1
+                    #expect(operators.contains { refusals[0].message.contains($0) }, "\(refusals[0])")
+                }
+            }
+        }
+        producer.close()
+        thread.join()
+        store.close()
+        #expect(contests == 3 * tasks)
+        #expect(try rig.lines("SELECT stage, count(*) FROM task GROUP BY stage") == ["closed \(tasks)"])
+        // Whom the refused were told of is who did it.
+        #expect(try rig.lines("SELECT count(*) FROM task_event WHERE what IN ('assigned', 'acknowledged', 'closed')") == ["\(3 * tasks)"])
+    }
 }

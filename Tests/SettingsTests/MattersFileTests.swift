@@ -17,9 +17,11 @@ import Testing
     @Test func theDeliveredDistrictIsWell() throws {
         let folder = URL(fileURLWithPath: #filePath).deletingLastPathComponent().appendingPathComponent("../../Deploy/district").path
         let settings = try Settings.load(path: folder + "/patrol.yaml", environment: [:])
-        #expect(settings.dispatch.matters.keys.sorted() == ["gas-safety", "noise-check", "parking"])
+        #expect(settings.dispatch.matters.keys.sorted() == 
+            ["exam-noise", "gas-safety", "heritage-check", "noise-check", "officer-help", "park-check", "river-check"])
         #expect(settings.dispatch.matters["gas-safety"]?.isJoint == true)
-        #expect(settings.dispatch.kind("noise-check").feedback == .noise && settings.dispatch.kind("parking").feedback == .general)
+        #expect(settings.dispatch.kind("noise-check").feedback == .noise && settings.dispatch.kind("river-check").feedback == .general)
+        #expect(Set(settings.rules.compactMap(\.taskKind)).isSubset(of: settings.dispatch.matters.keys))
         let noise = settings.dispatch.matters["noise-check"]!
         func entitled(_ area: String, _ time: String) -> Set<String>? {
             noise.entitled(in: area, at: Timestamp(rfc3339: time)!, areas: settings.world.areas)
@@ -72,6 +74,11 @@ import Testing
             matters: [{ code: x, name: x, departments: [a], authority: [{ area: "330110", departments: [b] }] }]
             """)
         #expect(problems.count == 1 && problems[0].contains("the department 'b' is not one of the matter 'x'"))
+    }
+
+    @Test func anOfficerIsInOneUnit() {
+        let loaded = UnitsFile.load(path: "units.csv", text: "id,kind,officer\nu1,car,李强\nu2,foot,李强\n", areas: nil, devices: nil, limits: .delivered)
+        #expect(loaded.problems.map(\.description) == ["units.csv:3:9: the officer '李强' is that of u1 already"])
     }
 
     @Test func aUnitsOfficersAreANumber() {

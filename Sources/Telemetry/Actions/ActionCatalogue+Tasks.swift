@@ -41,7 +41,11 @@ extension ActionCatalogue {
             ]),
         ActionDescription("task.accept", "Accepts a task (受理).", fields: [why]),
         ActionDescription(
-            "task.assign", "Gives a task to a unit (分派).", fields: [ActionField("unit", "The unit's id; without it the one that Patrol proposes."), why]),
+            "task.assign", "Gives a task to a unit (分派).",
+            fields: [
+                ActionField("unit", "The unit's id; without it the one that Patrol proposes."),
+                ActionField("instead", "The unit in whose place it is sent, where another person has sent one."), why,
+            ]),
         ActionDescription("task.ack", "The unit has it (签收).", fields: [why, member] + place),
         ActionDescription("task.set-out", "The unit is on its way (出动).", fields: [why, member] + place),
         ActionDescription("task.arrive", "The unit is there (到场).", fields: [why, member] + place),

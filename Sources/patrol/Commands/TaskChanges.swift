@@ -80,11 +80,12 @@ struct TaskAssign: ParsableCommand {
 
     @Argument(help: "The task's id, which may be shortened.") var id: String
     @Argument(help: "The unit's id; without it the one that Patrol proposes.") var unit: String?
+    @Option(help: "The unit in whose place it is sent, where another person has sent one.") var instead: String?
     @Option(help: "A remark.") var why: String?
     @OptionGroup var change: ChangeOptions
 
     func run() throws {
-        try change.runTask("assign", id, ["unit": unit.map(ActionValue.text), "why": why.map(ActionValue.text)])
+        try change.runTask("assign", id, ["unit": unit.map(ActionValue.text), "instead": instead.map(ActionValue.text), "why": why.map(ActionValue.text)])
     }
 }
 

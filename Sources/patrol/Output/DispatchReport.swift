@@ -44,7 +44,9 @@ struct DispatchReport {
         while true {
             let rows = try reader.rows(
                 """
-                SELECT t.number, t.area, coalesce(u.team, ''), t.kind, t.created_at, t.stage, coalesce(a.rule, ''),
+                SELECT t.number, t.area, coalesce(u.team, ''), t.kind, t.created_at, t.stage,
+                  coalesce(a.rule, (SELECT o.rule FROM task_source s JOIN alert o ON o.id = s.ref
+                    WHERE s.task_id = t.id AND s.kind = 'alert' ORDER BY s.at, s.ref LIMIT 1), ''),
                   (SELECT min(at) FROM task_event e WHERE e.task_id = t.id AND e.what IN ('acknowledged', 'set_out', 'on_scene')),
                   (SELECT min(at) FROM task_event e WHERE e.task_id = t.id AND e.what IN ('set_out', 'on_scene')),
                   (SELECT min(at) FROM task_event e WHERE e.task_id = t.id AND e.what = 'on_scene'),
