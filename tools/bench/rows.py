@@ -8,6 +8,7 @@ import sys
 from dataclasses import dataclass, field
 
 import counting
+import dispatch_rows
 import fences
 import outlets
 import rules_rows
@@ -316,3 +317,4 @@ ROWS = {
     **rollup_rows.queries(Result),
 }
 ROWS |= rules_rows.rows(sys.modules[__name__])
+ROWS |= dispatch_rows.rows(sys.modules[__name__])
