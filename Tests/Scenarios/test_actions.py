@@ -71,6 +71,33 @@ class Actions(Live):
         self.run_patrol()
         self.assertTrue(until(lambda: "told the site" in open(events).read()))
 
+    def test_a_silence_by_the_command_line_and_by_http(self):
+        added = self.change(
+            "alerts", "silence", "add", "--device", "m*", "--kind", "noise", "--for", "1h", "--reason", "announced", "--as", "王敏",
+            "--format", "json")
+        self.assertEqual(added.returncode, 0, added.stderr)
+        silence = json.loads(added.stdout)["id"]
+        alert = self.an_alert()
+        self.assertEqual(query(self.store, "SELECT count(*) FROM task"), [(0,)])
+        listed = json.loads(self.change("alerts", "list", "--format", "json").stdout)
+        self.assertEqual((listed["id"], listed["silenced_by"]), (alert, silence))
+        self.assertIn(silence, self.change("alerts", "silence", "list").stdout)
+        # By HTTP: what stands, and the same end that the command makes.
+        page = json.loads(self.get("/api/v1/silences?state=standing")[1])
+        self.assertEqual([(item["id"], item["author"], json.loads(item["match"])) for item in page["items"]],
+                         [(silence, "王敏", {"devices": ["m*"], "kinds": ["noise"]})])
+        status, refused = self.post("/api/v1/silences", {"as": "a", "reason": "r", "until": 1, "kinds": ["noise"]}, self.token()[-1])
+        self.assertEqual((status, refused["field"]), (400, "until"))
+        status, answer = self.post(f"/api/v1/silences/{silence[:6]}/expire", {"as": "李强"}, self.token()[-1])
+        self.assertEqual((status, answer["ended_by"]), (200, "李强"), answer)
+        # It still fires: now its task is there, and its second event.
+        self.assertEqual(query(self.store, "SELECT alert_id FROM task"), [(alert,)])
+        self.assertEqual(
+            query(self.store, "SELECT json_extract(payload, '$.type') FROM outbox WHERE json_extract(payload, '$.type') NOT LIKE '%task%' ORDER BY seq"),
+            [("patrol.silence.created",), ("patrol.alert.firing",), ("patrol.silence.expired",), ("patrol.alert.firing",)])
+        self.assertIn("no silence", self.change("alerts", "silence", "list", "--lang", "en").stdout)
+        self.assertIn("李强", self.change("alerts", "silence", "list", "--all").stdout)
+
     def test_a_killed_patrol_leaves_a_token_that_stands_in_nobodys_way(self):
         alert = self.an_alert()
         self.kill_patrol()

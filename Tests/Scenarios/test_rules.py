@@ -4,12 +4,13 @@ import gzip
 import json
 import os
 import tempfile
+import time
 import unittest
 from datetime import datetime, timezone
 from zoneinfo import ZoneInfo
 
 from rules_oracle import Count, Implied, Level, Rate, Reading, Rule, Side, Tree, Windowed, run
-from support import ROOT, patrol, recording
+from support import ROOT, Live, patrol, query, recording, until
 
 MINUTE = 60_000
 
@@ -201,3 +202,40 @@ class Commands(unittest.TestCase):
         self.assertEqual(result.returncode, 0, result.stderr)
         self.assertIn("loud: firing, began 2024-06-07 22:00:01, fired 2024-06-07 22:00:04", result.stdout)
         self.assertIn("laeq 73.0", result.stdout)
+
+    def test_a_replay_by_the_settings_of_a_district(self):
+        with tempfile.TemporaryDirectory() as folder:
+            def write(name, text):
+                with open(os.path.join(folder, name), "w") as out:
+                    out.write(text)
+                return os.path.join(folder, name)
+            write("limits.yaml", "standards:\n  - id: own\n    name: Own\n    limits:\n      - { zone: 2, day: 60, night: 50, certainty: published }\n")
+            write("devices.csv", "id,kind,gateway,zone\nm,noise,gw,2\n")
+            write("r.yaml", "rules:\n  - { id: limit, on: noise, condition: { metric: laeq, limit: own }, severity: info }\n")
+            config = write(
+                "patrol.yaml", "broker: { url: mqtt://127.0.0.1 }\nstore: { path: a.db }\nlimits: limits.yaml\ndevices: devices.csv\n"
+                "rules: [r.yaml]\n")
+            # 55 dB before and after 22:00 in Shanghai.
+            log = write("r.txt", "".join(
+                f'patrol/v1/in/gw/noise/m {{"ts":{1717768799000 + second * 1000},"laeq":55}}\n' for second in range(3)))
+            store = os.path.join(folder, "b.db")
+            result = patrol("replay", log, "--into", store, "--config", config)
+            self.assertEqual(result.returncode, 0, result.stdout + result.stderr)
+            alerts = query(store, "SELECT rule, started_at, d.bound, d.standard FROM alert JOIN alert_detail d ON d.alert_id = id")
+        self.assertEqual(alerts, [("limit", 1717768800000, 50.0, "Own")])
+
+
+class ReloadOnChange(Live):
+    RULES = "rules:\n  - {{ id: loud, on: noise, condition: {{ metric: laeq, above: {} }}, severity: info }}\n"
+    rules = RULES.format(90)
+
+    def more_settings(self):
+        return "reload_on_change: true\n"
+
+    def test_a_changed_file_is_in_force_and_a_broken_one_is_not(self):
+        self.path("rules.yaml", "rules: [")
+        self.assertTrue(until(lambda: "the rules stay as they were" in self.said()))
+        self.path("rules.yaml", self.RULES.format(60))
+        self.assertTrue(until(lambda: "1 rules are in force: 0 as before" in self.said()), self.said())
+        self.publish("m1", json.dumps({"ts": int(time.time()) * 1000, "laeq": 70}))
+        self.assertTrue(until(lambda: query(self.store, "SELECT rule FROM alert") == [("loud",)]))
