@@ -40,6 +40,7 @@ let package = Package(
                 .product(name: "GRDBSQLite", package: "GRDB.swift"),
             ],
             swiftSettings: hot),
+        .target(name: "Reports", dependencies: ["Telemetry"], swiftSettings: strict),
         .target(name: "Dispatching", dependencies: ["Telemetry"], swiftSettings: strict),
         .target(
             name: "Delivery",
@@ -79,7 +80,7 @@ let package = Package(
         .executableTarget(
             name: "patrol",
             dependencies: [
-                "API", "CMosquitto", "Delivery", "Ingest", "Mosquitto", "Pipeline", "Rules", "Settings", "Simulation", "Store",
+                "API", "CMosquitto", "Delivery", "Ingest", "Mosquitto", "Pipeline", "Reports", "Rollups", "Rules", "Settings", "Simulation", "Store",
                 "Telemetry",
                 .product(name: "GRDB", package: "GRDB.swift"),
                 .product(name: "Logging", package: "swift-log"),
@@ -92,6 +93,7 @@ let package = Package(
         .testTarget(name: "MosquittoTests", dependencies: ["Mosquitto"]),
         .testTarget(name: "RulesTests", dependencies: ["Rules", "Telemetry"]),
         .testTarget(name: "DispatchingTests", dependencies: ["Dispatching", "Telemetry"]),
+        .testTarget(name: "ReportsTests", dependencies: ["Reports", "Telemetry"]),
         .testTarget(name: "RollupsTests", dependencies: ["Rollups", "Telemetry"]),
         .testTarget(
             name: "PipelineTests",

@@ -13,6 +13,7 @@ extension Recording {
         case .messages: return try unsafe messageLine(UnsafeRawBufferPointer(start: start, count: count), body)
         case .hexMessages: return try unsafe hexLine(start, count, body)
         case .csv: return try unsafe csvLine(UnsafeRawBufferPointer(start: start, count: count), body)
+        case .json: return try unsafe jsonLine(UnsafeRawBufferPointer(start: start, count: count), body)
         case .unknown:
             format = try unsafe detect(UnsafeRawBufferPointer(start: start, count: count))
             return try unsafe format == .csv || line(start, length, body)
@@ -22,6 +23,7 @@ extension Recording {
     /// Which format a first line belongs to.
     private func detect(_ line: UnsafeRawBufferPointer) throws(RecordingError) -> Format {
         let text = unsafe String(decoding: line.prefix(Limits.payloadBytes), as: UTF8.self)
+        if text.hasPrefix("{") && text.contains("\"device\"") { return .json }
         let words = text.split(separator: " ", maxSplits: 2, omittingEmptySubsequences: false)
         if words.count == 3, words[1].contains("/"), unsafe Self.moment(line[..<words[0].utf8.count]) != nil {
             return .hexMessages
@@ -35,7 +37,7 @@ extension Recording {
         throw RecordingError(
             description: """
                 \(path):\(lineNumber): no recording that Patrol knows; it reads lines of 'mosquitto_sub -v', of \
-                "mosquitto_sub -F '%U %t %x'", and CSV with commas whose header has the columns device and ts
+                "mosquitto_sub -F '%U %t %x'", CSV with commas whose header has the columns device and ts, and JSON lines
                 """)
     }
 

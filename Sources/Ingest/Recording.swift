@@ -9,6 +9,8 @@ public struct RecordingOptions: Sendable {
     public var gateway = "recording"
     /// Period of readings that do not state one, in seconds as it is to stand in the payload; nil leaves the default.
     public var period: String?
+    /// Problems kept in words; the others are counted.
+    public var problemsKept = 20
 
     public init() {}
 }
@@ -19,8 +21,8 @@ public struct RecordingError: Error, CustomStringConvertible, Sendable {
 }
 
 /// A recording of messages: lines as `mosquitto_sub -v` prints them (topic, space, payload), as
-/// `mosquitto_sub -F '%U %t %x'` does (seconds with fraction, topic, payload in hex), or CSV with a header; plain or
-/// gzip'd. CSV rows become native payloads, so that all three go the same way. One thread owns it.
+/// `mosquitto_sub -F '%U %t %x'` does (seconds with fraction, topic, payload in hex), or CSV with a header, or JSON
+/// lines as `patrol db export` writes them; plain or gzip'd. CSV rows become native payloads, so that all go the same way. One thread owns it.
 ///
 /// Lines are found and handed over where they lie in the block that was read: nothing is copied or allocated for one.
 @safe
@@ -40,22 +42,23 @@ public final class Recording {
         }
     }
 
-    enum Format: BitwiseCopyable { case unknown, messages, hexMessages, csv }
+    enum Format: BitwiseCopyable { case unknown, messages, hexMessages, csv, json }
 
     /// A line may hold the largest payload in hex, its topic and its time, and is refused from here on.
     static let lineBytes = 4 << 20
     /// What is read at a time: it stays in the second-level cache until it is decoded.
     static let readBytes = 256 << 10
-    /// Problems kept in words; the others are counted.
-    static let problemsKept = 20
 
     let path: String
     let options: RecordingOptions
     private let source: RecordingSource
     var format = Format.unknown
     var csv: CSVRow
-    private(set) var lineNumber = 0
-    /// Lines that are no messages, as `path:line: message`; at most 20 are kept.
+    /// Of the line that is handed over; the first is 1.
+    public private(set) var lineNumber = 0
+    /// Whether each line is one reading: CSV and JSON lines.
+    public var isOneReadingALine: Bool { format == .csv || format == .json }
+    /// Lines that are no messages, as `path:line: message`; at most `RecordingOptions.problemsKept`.
     public private(set) var problems: [String] = []
     public private(set) var problemCount = 0
     /// Bytes read so far, decompressed.
@@ -120,6 +123,6 @@ public final class Recording {
 
     func problem(_ text: String, line: Int? = nil) {
         problemCount += 1
-        if problems.count < Recording.problemsKept { problems.append("\(path):\(max(1, line ?? lineNumber)): \(text)") }
+        if problems.count < options.problemsKept { problems.append("\(path):\(max(1, line ?? lineNumber)): \(text)") }
     }
 }

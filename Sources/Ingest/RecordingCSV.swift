@@ -8,7 +8,7 @@ struct CSVHeaderError: Error {
 /// The columns of a CSV recording: by the payload's names, and a few others that recordings use.
 struct CSVColumn {
     enum Role: Equatable, BitwiseCopyable {
-        case device, ts, received
+        case device, ts, received, gateway
         /// Written into the payload as the value that the key wants, or as text where the cell is none: the decoder says
         /// `type` then, as it would of a message.
         case number, integer, bool, time, flags, text
@@ -32,6 +32,7 @@ struct CSVColumn {
         case "device": role = .device
         case "ts": role = .ts
         case "received_ts": role = .received
+        case "gateway": role = .gateway
         case "seq": role = .integer
         case "battery_status": role = field == nil ? .ignored : .androidBattery
         default:
@@ -46,7 +47,7 @@ struct CSVColumn {
             }
         }
         switch role {
-        case .device, .received, .ignored: name = ""
+        case .device, .received, .gateway, .ignored: name = ""
         default: name = field?.name ?? String(header)
         }
         key = Array("\"\(name)\":".utf8)
@@ -60,9 +61,9 @@ struct CSVColumn {
             return CSVColumn(header: String(String.UnicodeScalarView(kept)), kind: kind)
         }
         guard columns.contains(where: { $0.role == .device }), columns.contains(where: { $0.role == .ts }) else { return nil }
-        for role in [CSVColumn.Role.device, .received] where columns.count(where: { $0.role == role }) > 1 {
-            throw CSVHeaderError(
-                description: "the header names \(role == .device ? "device" : "received_ts") twice; keep one of the columns")
+        for (role, name) in [(CSVColumn.Role.device, "device"), (.received, "received_ts"), (.gateway, "gateway")]
+        where columns.count(where: { $0.role == role }) > 1 {
+            throw CSVHeaderError(description: "the header names \(name) twice; keep one of the columns")
         }
         let names = columns.map(\.name).filter { !$0.isEmpty }
         for name in Set(names).sorted() where names.count(where: { $0 == name }) > 1 {
@@ -93,6 +94,10 @@ struct CSVRow {
 
     private let kind: Kind
     private let prefix: [UInt8]
+    /// Where the gateway stands in a column of its own: what stands before and behind it in the topic.
+    private let root: [UInt8], middle: [UInt8]
+    private var deviceCell: [UInt8] = [], gatewayCell: [UInt8] = []
+    private var hasGatewayColumn = false
     private let period: [UInt8]
     private var columns: [CSVColumn] = []
     private var hasPeriodColumn = false
@@ -102,6 +107,8 @@ struct CSVRow {
     init(_ options: RecordingOptions) {
         kind = options.kind
         prefix = Array("\(options.topicRoot)/in/\(options.gateway)/\(options.kind.name)/".utf8)
+        root = Array("\(options.topicRoot)/in/".utf8)
+        middle = Array("/\(options.kind.name)/".utf8)
         period = options.period.map { Array("\"period_s\":\($0)".utf8) } ?? []
     }
 
@@ -110,6 +117,7 @@ struct CSVRow {
         guard let columns = try CSVColumn.columns(header: header, kind: kind) else { return false }
         self.columns = columns
         hasPeriodColumn = columns.contains { $0.name == "period_s" }
+        hasGatewayColumn = columns.contains { $0.role == .gateway }
         return true
     }
 
@@ -121,6 +129,7 @@ struct CSVRow {
         payload.append(0x7B)
         topic.removeAll(keepingCapacity: true)
         topic.append(contentsOf: prefix)
+        gatewayCell.removeAll(keepingCapacity: true)
         var hasPeriod = false
         var next = 0
         for index in columns.indices {
@@ -155,6 +164,12 @@ struct CSVRow {
         guard topic.count > prefix.count else {
             problem = "the device is missing"
             return false
+        }
+        if hasGatewayColumn && !gatewayCell.isEmpty {
+            deviceCell.removeAll(keepingCapacity: true)
+            deviceCell.append(contentsOf: topic[prefix.count...])
+            topic.removeAll(keepingCapacity: true)
+            for part in [root, gatewayCell, middle, deviceCell] { topic.append(contentsOf: part) }
         }
         if !period.isEmpty && !(hasPeriodColumn && hasPeriod) {
             if payload.count > 1 { payload.append(0x2C) }
@@ -195,6 +210,7 @@ struct CSVRow {
         switch role {
         case .ignored: return
         case .device: return unsafe topic.append(contentsOf: cell)
+        case .gateway: return unsafe gatewayCell.append(contentsOf: cell)
         case .received:
             received = unsafe CSVCell.moment(cell)
             if received == nil { problem = "received_ts is no time; the row is taken without it" }

@@ -65,6 +65,7 @@ extension Engine {
         for change in outlets { try store.write(outlet: change) }
         try trimStream(now)
         result.counts = try writeCounts()
+        settledCount += result.counts.stored + result.counts.duplicate + result.counts.rejected + result.counts.dropped
         if !options.isAtRest, !keepsCheckpoint,
             state.input - state.checkpointInput >= max(options.checkpointReadings, 16 * Int64(table.count))
         {

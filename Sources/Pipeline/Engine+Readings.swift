@@ -85,6 +85,7 @@ extension Engine {
         }
         let age = state.clock - ts
         if let retention = options.retentionMilliseconds, age > retention { return .tooOld }
+        if ts <= historyEdge { return .tooOld }
         unsafe reading.pointee.isBackfill = age > options.backfillAllowanceMilliseconds
         return nil
     }
@@ -155,6 +156,7 @@ extension Engine {
     ) {
         let device = unsafe table.devices[Int(reading.pointee.device)]
         let kind = unsafe reading.pointee.kind
+        let position = position
         counts[Int(kind.rawValue)].rejected += 1
         gateways.rejected(gateway: device.gateway, reason: reason)
         unsafe rejects.append(
@@ -162,6 +164,15 @@ extension Engine {
                 received: reading.pointee.received, gateway: device.gateway,
                 topic: "\(options.topicRoot)/in/\(device.gateway)/\(kind.name)/\(device.id)", device: device.id,
                 field: field, reason: reason, payload: Array(ReadingJSON.text(of: reading.pointee).utf8)))
+        rejects[rejects.count - 1].position = position
+    }
+
+    /// Readings and refusals that came before the one at hand since the engine was made.
+    var position: Int64 {
+        var sum = settledCount
+        for kind in Kind.allCases { sum += Int64(batchCount(kind)) }
+        for count in counts { sum += count.duplicate + count.rejected + count.dropped }
+        return sum
     }
 }
 

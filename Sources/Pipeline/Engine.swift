@@ -42,6 +42,8 @@ final class Engine {
     var batchNumber: UInt32 = 1
     var counts = [MessageCount](repeating: MessageCount(), count: CountRow.names.count)
     var rejects: [RejectRow] = []
+    /// Readings and refusals of all batches before.
+    var settledCount: Int64 = 0
     var newDevices: [Device] = []
     /// The engine's clock as a start would work it out, and where it differs.
     var ruleClock = RuleClock()
@@ -151,6 +153,9 @@ final class Engine {
             || counts.contains { !$0.isZero } || isRuleSetNew || !endedByRules.isEmpty || !externals.isEmpty
     }
 
+    /// Readings that began up to this moment may be compact: a late one among them is refused.
+    var historyEdge = Timestamp.distantPast
+
     /// Rows up to this input are not needed for a start.
     var neededAfterInput: Int64 { min(state.checkpointInput, state.minutesInput) }
 
@@ -158,6 +163,7 @@ final class Engine {
 
     private func restore() throws(StoreError) {
         for device in try store.devices() { add(device) }
+        historyEdge = try store.historyEdge() ?? .distantPast
         try restoreUnits()
         try store.deviceStates { number, state in
             guard Int(number) < table.count else { return }

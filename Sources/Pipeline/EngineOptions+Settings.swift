@@ -11,6 +11,8 @@ extension EngineOptions {
         futureAllowanceMilliseconds = settings.clock == .wall ? settings.futureAllowanceMilliseconds : nil
         backfillAllowanceMilliseconds = settings.backfillAllowanceMilliseconds
         retentionMilliseconds = settings.retentionMilliseconds
+        historyMilliseconds = settings.historyMilliseconds
+        minuteRetentionMilliseconds = settings.minuteRetentionMilliseconds
         rejectRows = settings.rejectRows
         rollups = RollupOptions(settings)
         eventRetentionMilliseconds = settings.eventRetentionMilliseconds

@@ -75,7 +75,7 @@ public final class LivePipeline: Service {
     }
 
     /// Devices of the devices file that the store does not know, and what has changed of those it does.
-    static func take(devices: [DeviceRecord]?, into store: StoreWriter) throws {
+    static func take(devices: [DeviceRecord]?, into store: StoreWriter, at now: Timestamp = ServerClock.now) throws {
         guard let devices else { return }
         var known: [String: Device] = [:]
         for device in try store.devices() { known["\(device.kind.name) \(device.id)"] = device }
@@ -89,7 +89,11 @@ public final class LivePipeline: Service {
                 area: record.area, site: record.site, zone: record.zone, lat: record.lat, lon: record.lon,
                 team: record.team, tags: record.tags)
             if old == nil { next += 1 }
-            if device != old { try store.write(device: device, registeredAt: ServerClock.now) }
+            // A place that was never said is no place that it was moved from.
+            if let old, !device.isPlaced(as: old), old.area != nil || old.site != nil || old.zone != nil {
+                try store.write(placeBefore: old, until: now)
+            }
+            if device != old { try store.write(device: device, registeredAt: now) }
         }
         try store.commit()
     }

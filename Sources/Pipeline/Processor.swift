@@ -73,7 +73,10 @@ final class Processor {
 
     /// Runs until the source closes the ring and everything is committed.
     func run() throws(StoreError) {
-        defer { actions.refuseAll() }
+        defer {
+            actions.refuseAll()
+            sweeper.join()
+        }
         while true {
             let start = consumer.firstSequence
             let limit = min(consumer.available(), start + options.batchSlots)
@@ -115,6 +118,7 @@ final class Processor {
     private func doBetweenBatches() {
         let now = ServerClock.monotonicNanoseconds
         sweeper.step(engine, monotonicNanoseconds: now)
+        if let problem = sweeper.takeProblem() { logger.error("\(problem)") }
         let told = engine.gateways.due(
             table: engine.table, now: ServerClock.now, monotonicMilliseconds: now / 1_000_000)
         if !told.isEmpty { publish(Committed(gateways: told)) }
@@ -234,6 +238,7 @@ final class Processor {
                     received: rejection.received == .distantPast ? engine.state.clock : rejection.received,
                     gateway: gateway, topic: topic, device: device, field: field,
                     reason: rejection.reason, payload: Array(takeBytes(rejection.payloadBytes))))
+            engine.rejects[engine.rejects.count - 1].position = engine.position
             engine.counts[CountRow.index(rejection.kind)].rejected += 1
             engine.gateways.rejected(gateway: gateway, reason: rejection.reason)
         case .newDevice:

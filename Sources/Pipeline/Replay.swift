@@ -13,6 +13,9 @@ public struct ReplayResult: Sendable {
     public var seconds = 0.0
     public var problems: [String] = []
     public var problemCount = 0
+    /// Readings that were refused, the first of them in words, with their lines where a line is a reading.
+    public var refused: [String] = []
+    public var refusedCount = 0
 }
 
 /// A recording into a store at rest: a thread reads and decodes, the caller's thread processes and commits. Everything
@@ -41,10 +44,11 @@ public enum Replay {
             engine.dispatch = settings.dispatch
         }
         engine.knowsRules = !rules.definitions.isEmpty
+        let refusals = Refusals(most: options.problemsKept)
         let processor = try Processor(
             store: store, options: Processor.Options(engine: engine, batchMilliseconds: 1000, retryMilliseconds: nil),
             consumer: ring.makeConsumer(), signals: signals, inbox: Inbox(), status: PipelineStatus(),
-            logger: Logger(label: "patrol"), publish: { _ in })
+            logger: Logger(label: "patrol"), publish: { refusals.take($0.rejects) })
         let source = ReplaySource(
             recording: recording, ring: ring, registry: registry, topicRoot: options.topicRoot, progress: progress)
         let thread = WorkerThread { source.run() }
@@ -56,7 +60,25 @@ public enum Replay {
         if let failure = source.failure { throw failure }
         return ReplayResult(
             messages: source.messages, seconds: Double(ServerClock.monotonicNanoseconds - began) / 1e9,
-            problems: recording.problems, problemCount: recording.problemCount)
+            problems: recording.problems, problemCount: recording.problemCount,
+            refused: refusals.kept.map { row in
+                let line = recording.isOneReadingALine ? source.line(of: row.position).map { "\(path):\($0): " } : nil
+                return "\(line ?? "")\(row.device.isEmpty ? row.topic : row.device): \(row.reason.name)\(row.field.isEmpty ? "" : " (\(row.field))")"
+            }, refusedCount: refusals.count)
+    }
+
+    /// The first readings that were refused; the processor's thread.
+    private final class Refusals {
+        private let most: Int
+        private(set) var kept: [RejectRow] = []
+        private(set) var count = 0
+
+        init(most: Int) { self.most = most }
+
+        func take(_ rows: [RejectRow]) {
+            count += rows.count
+            if kept.count < most { kept += rows.prefix(most - kept.count) }
+        }
     }
 }
 
@@ -72,6 +94,14 @@ private final class ReplaySource: @unchecked Sendable {
     private let progress: @Sendable (Int, Int) -> Void
     private(set) var messages = 0
     private(set) var failure: (any Error)?
+    /// The line of a message is its number and what the last of these says that it lies behind.
+    private var lines: [(message: Int, behind: Int)] = []
+
+    /// The line of a message by its number from 0 on.
+    func line(of message: Int64) -> Int? {
+        lines.last { $0.message <= Int(message) }.map { Int(message) + $0.behind }
+    }
+
 
     init(
         recording: Recording, ring: Ring<Slot>, registry: DeviceRegistry, topicRoot: String,
@@ -90,6 +120,8 @@ private final class ReplaySource: @unchecked Sendable {
             try recording.forEach { message in
                 unsafe decoder.decode(
                     topic: message.topic, payload: message.payload, received: message.received ?? .distantPast)
+                let behind = recording.lineNumber - messages
+                if behind != lines.last?.behind { lines.append((messages, behind)) }
                 messages += 1
                 if decoder.unpublishedSlots >= ReplaySource.publishSlots {
                     decoder.publish()

@@ -16,6 +16,8 @@ public enum RollupRepair {
         let store = try StoreWriter(path: storePath)
         defer { store.close() }
         let rollups = try RollupOptions.resolve(nil, store)
+        // Compact history becomes rows again; the next running Patrol packs it anew.
+        try store.unpackHistory(from: (from ?? .distantPast) + -Sweeper.graceMilliseconds)
         let start = try start(store, rollups.zone, from)
         try store.begin()
         try store.requestRollupRebuild(from: start ?? .distantPast)

@@ -1,7 +1,8 @@
 import Store
 import Telemetry
 
-/// Lets raw readings go that are past their retention, in small steps between two batches. The processor's thread.
+/// Packs raw readings that are past their time as plain rows, lets go what is past its retention, and gives space back: in
+/// small steps between two batches. The processor's thread; packing and reading back have a thread of their own.
 struct Sweeper {
     /// Raw rows stay so much longer than readings of their age are accepted: whoever corrects a bucket with a late reading
     /// finds all the others of that local day and of the night that starts in its evening.
@@ -9,22 +10,141 @@ struct Sweeper {
     /// Between two steps, while there is something to do; and while there is nothing.
     static let busyNanoseconds: Int64 = 100_000_000
     static let idleNanoseconds: Int64 = 10_000_000_000
+    /// After a block that did not come back as it was written.
+    static let distrustNanoseconds: Int64 = 600_000_000_000
     /// Free pages given back in a step.
     static let pages: Int64 = 256
+    /// Segments packed together, and how long fewer of them wait for more: the larger a run, the fewer bytes a reading.
+    static let segments = 64
+    static let patienceMilliseconds: Int64 = 7 * 86_400_000
+    /// Rows of minutes deleted in a step.
+    static let minuteRows = 8192
 
+    private enum Stage {
+        /// A run that a kill has left is looked for.
+        case starting
+        case idle
+        case packing(HistoryJob<[HistoryBlock]?>, Kind, [HistorySegment])
+        case writing(HistoryRun, [HistoryBlock], next: Int)
+        case checking(HistoryJob<Bool>, HistoryRun)
+        case letting(HistoryRun, next: Int)
+    }
+
+    private var stage = Stage.starting
     private var dueAt: Int64 = 0
+    /// What an operator must know, once.
+    private(set) var problem: String?
+
+    mutating func takeProblem() -> String? {
+        defer { problem = nil }
+        return problem
+    }
 
     /// Does one step where one is due. A step that fails (no room, say) is tried again later; batches say what is wrong.
     mutating func step(_ engine: Engine, monotonicNanoseconds now: Int64) {
-        guard now >= dueAt, let retention = engine.options.retentionMilliseconds else { return }
-        let cutoff = engine.state.clock + -(retention + Sweeper.graceMilliseconds)
+        guard now >= dueAt else { return }
         var isBusy = false
         do throws(StoreError) {
-            isBusy = try engine.store.deleteSegment(before: cutoff, upTo: engine.neededAfterInput, of: engine.stored) > 0
-            if !isBusy { isBusy = try engine.store.giveBack(pages: Sweeper.pages) > 0 }
+            isBusy = try work(engine)
         } catch {
             engine.store.rollback()
         }
-        dueAt = now + (isBusy ? Sweeper.busyNanoseconds : Sweeper.idleNanoseconds)
+        dueAt = now + (problem != nil ? Sweeper.distrustNanoseconds : isBusy ? Sweeper.busyNanoseconds : Sweeper.idleNanoseconds)
+    }
+
+    /// Waits for the other thread, if it is at work: before the store is closed, and in tests.
+    mutating func join(cancels: Bool = true) {
+        switch stage {
+        case .packing(let job, _, _): job.join(cancels: cancels)
+        case .checking(let job, _): job.join(cancels: cancels)
+        case .starting, .idle, .writing, .letting: break
+        }
+    }
+
+    private mutating func work(_ engine: Engine) throws(StoreError) -> Bool {
+        let options = engine.options
+        if let retention = options.retentionMilliseconds {
+            let cutoff = engine.state.clock + -(retention + Sweeper.graceMilliseconds)
+            let keepsHistory = options.historyMilliseconds.map { $0 > retention + Sweeper.graceMilliseconds } ?? true
+            if try keepsHistory ? pack(engine, cutoff) : delete(engine, cutoff) { return true }
+        }
+        if let age = options.historyMilliseconds, try engine.store.deleteHistory(before: engine.state.clock + -age) { return true }
+        if let age = options.minuteRetentionMilliseconds,
+            try engine.store.deleteMinutes(before: engine.state.clock + -age, rows: Sweeper.minuteRows)
+        {
+            return true
+        }
+        return try engine.store.giveBack(pages: Sweeper.pages) > 0
+    }
+
+    private func delete(_ engine: Engine, _ cutoff: Timestamp) throws(StoreError) -> Bool {
+        try engine.store.deleteSegment(before: cutoff, upTo: engine.neededAfterInput, of: engine.stored) > 0
+    }
+
+    /// A step of packing; whether another may follow at once.
+    private mutating func pack(_ engine: Engine, _ cutoff: Timestamp) throws(StoreError) -> Bool {
+        let store = engine.store
+        switch stage {
+        case .starting:
+            stage = try store.unfinishedHistory(engine.stored).map { .letting($0, next: 0) } ?? .idle
+            return true
+        case .idle:
+            guard let (kind, segments) = due(engine, cutoff) else { return false }
+            let path = store.path
+            let job = HistoryJob<[HistoryBlock]?> { isCancelled throws(StoreError) in
+                try HistoryPacker(path: path).pack(kind: kind, segments: segments, isCancelled: isCancelled)
+            }
+            stage = .packing(job, kind, segments)
+        case .packing(let job, let kind, let segments):
+            guard let result = job.result else { return true }
+            job.join(cancels: false)
+            stage = .idle
+            guard let blocks = try result.get() else { return false }
+            let run = try store.beginHistory(kind: kind, segments: segments, rows: blocks.reduce(0) { $0 + $1.rows })
+            stage = .writing(run, blocks, next: 0)
+        case .writing(let run, let blocks, let next):
+            if next < blocks.count {
+                stage = .writing(run, blocks, next: try store.write(history: blocks, from: next, run: run.run))
+            } else {
+                let path = store.path
+                let job = HistoryJob<Bool> { _ throws(StoreError) in
+                    try HistoryPacker(path: path).isEqual(run: run.run, kind: run.kind, to: blocks)
+                }
+                stage = .checking(job, run)
+            }
+        case .checking(let job, let run):
+            guard let result = job.result else { return true }
+            job.join(cancels: false)
+            stage = .starting
+            guard try result.get() else {
+                try store.dropHistory(run.run)
+                problem = """
+                    \(store.path): compact history of \(run.kind.name) did not come back as it was written and was taken away; the \
+                    rows are still there. Look for the disk in the system's log (dmesg), and run 'patrol db verify'
+                    """
+                return false
+            }
+            try store.markHistoryVerified(run.run)
+            stage = .letting(run, next: 0)
+        case .letting(let run, let next):
+            guard next < run.segments.count else {
+                stage = .idle
+                return true
+            }
+            engine.historyEdge = max(engine.historyEdge, run.segments[next].maxTs)
+            try store.letGo(run.segments[next], of: run, stored: engine.stored)
+            stage = .letting(run, next: next + 1)
+        }
+        return true
+    }
+
+    private func due(_ engine: Engine, _ cutoff: Timestamp) -> (Kind, [HistorySegment])? {
+        for kind in Kind.allCases {
+            let segments = engine.stored.oldSegments(
+                kind: kind, before: cutoff, upTo: engine.neededAfterInput, count: Sweeper.segments)
+            guard let first = segments.first else { continue }
+            if segments.count == Sweeper.segments || first.maxTs < cutoff + -Sweeper.patienceMilliseconds { return (kind, segments) }
+        }
+        return nil
     }
 }

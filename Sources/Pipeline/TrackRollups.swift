@@ -159,7 +159,10 @@ final class TrackRollups {
         try write(isLast: true, input: flushedInput)
     }
 
-    /// Computes all hours from a moment on again, an hour of the store at a time.
+    /// Segments read in one run over the readings, where an hour alone has not more.
+    private static let segments = 8
+
+    /// Computes all hours from a moment on again: in each run over the readings as many hours as lie in a few segments.
     func restoreAll(from first: Timestamp) throws(StoreError) {
         defer { (source.vehicles, source.cameras) = (nil, nil) }
         for kind in [Kind.vehicle, .bodycam] {
@@ -167,20 +170,34 @@ final class TrackRollups {
             try store.storedReadings(kind: kind, inParts: { _, to in to >= first }) {
                 if $0.reading.ts >= first { present.insert($0.reading.ts.bucketStart(widthMilliseconds: 3_600_000)) }
             }
-            for hour in present.sorted() {
-                let (from, to) = (hour + -7_200_000, hour + 3 * 3_600_000)
-                var touched: Set<UInt32> = []
+            let spans = try store.segmentSpans(kind: kind)
+            let hours = present.sorted()
+            var next = 0
+            while next < hours.count {
+                let from = hours[next] + -7_200_000
+                var end = next + 1
+                while end < hours.count,
+                    spans.count(where: { $0.to >= from && $0.from < hours[end] + 3 * 3_600_000 }) <= TrackRollups.segments { end += 1 }
+                let to = hours[end - 1] + 3 * 3_600_000
+                let chosen = max(hours[next], first)..<hours[end - 1] + 3_600_000
+                var touched: Set<Late> = []
                 try collect(kind, inParts: { $1 >= from && $0 < to }) { device, ts in
-                    if ts >= max(hour, first) && ts < hour + 3_600_000 { touched.insert(device) }
+                    if chosen.contains(ts) { touched.insert(Late(device: device, hour: ts.bucketStart(widthMilliseconds: 3_600_000))) }
                     return ts >= from && ts < to
                 }
                 // In zones of half an hour two hours of the wall's clock lie in one of UTC.
-                for device in touched { for part in 0..<2 { note(kind, device, hour + Int64(part) * 1_800_000) } }
+                for late in touched { for part in 0..<2 { note(kind, late.device, late.hour + Int64(part) * 1_800_000) } }
                 try write(isLast: false, input: flushedInput)
                 (source.vehicles, source.cameras) = (nil, nil)
+                next = end
             }
         }
         try write(isLast: true, input: flushedInput)
+    }
+
+    private struct Late: Hashable {
+        let device: UInt32
+        let hour: Timestamp
     }
 
     private func note(_ kind: Kind, _ device: UInt32, _ ts: Timestamp) {

@@ -35,6 +35,11 @@ struct RawLayout {
         return "INSERT INTO \(tableName) (\(list)) SELECT \(list) FROM \(batchName)"
     }
 
+    /// A row by its values, for ``RawRow/bind(_:to:)``.
+    var insertValuesSQL: String {
+        "INSERT INTO \(tableName) (\(columns.joined(separator: ", "))) VALUES (\(columns.map { _ in "?" }.joined(separator: ", ")))"
+    }
+
     var selectSQL: String { "SELECT \(columns.joined(separator: ", ")) FROM \(tableName)" }
 
     static let noiseLevels = ["lmax", "lmin", "l10", "l50", "l90"]

@@ -22,16 +22,24 @@ extension StoreWriter {
                 let rows = unsafe Int(sqlite3_changes(connection.handle))
                 try connection.execute(
                     """
-                    DELETE FROM raw_segment WHERE kind = \(kind.rawValue) AND first_id = \(segment.first);
-                    INSERT INTO retention VALUES ('\(kind.name)', \(rows))
-                      ON CONFLICT (kind) DO UPDATE SET deleted = deleted + excluded.deleted
+                    DELETE FROM raw_segment WHERE kind = \(kind.rawValue) AND first_id = \(segment.first)
                     """)
+                try addDeleted(kind, Int64(rows))
                 return rows
             }
             stored.remove(kind: kind, first: segment.first)
             return rows
         }
         return 0
+    }
+
+    /// Counts readings that are gone for good.
+    func addDeleted(_ kind: Kind, _ rows: Int64) throws(StoreError) {
+        try connection.execute(
+            """
+            INSERT INTO retention VALUES ('\(kind.name)', \(rows))
+              ON CONFLICT (kind) DO UPDATE SET deleted = deleted + excluded.deleted
+            """)
     }
 
     /// Free pages that are kept for new rows: a tenth of the file, at least 4 MB.
@@ -52,7 +60,7 @@ extension StoreWriter {
         return free - (try pragma("freelist_count"))
     }
 
-    private func inTransaction<Value>(_ body: () throws(StoreError) -> Value) throws(StoreError) -> Value {
+    func inTransaction<Value>(_ body: () throws(StoreError) -> Value) throws(StoreError) -> Value {
         try begin()
         do throws(StoreError) {
             let value = try body()

@@ -28,6 +28,8 @@ public struct RejectRow: Sendable {
     public var gateway: String, topic: String, device: String, field: String
     public var reason: RejectReason
     public var payload: [UInt8]
+    /// How many readings and refusals came before it since the engine was made; not stored.
+    public var position: Int64 = 0
 
     public init(
         received: Timestamp, gateway: String, topic: String, device: String, field: String, reason: RejectReason,

@@ -143,4 +143,41 @@ enum RawRow {
             }
         }
     }
+
+    /// A reading's columns, as ``BatchTable`` gives them.
+    static func bind(_ stored: borrowing StoredReadings.Stored, to insert: Statement) {
+        let kind = stored.reading.kind
+        insert.bind(1, stored.input)
+        insert.bind(2, stored.reading.ts.milliseconds)
+        insert.bind(3, Int64(stored.reading.device))
+        insert.bind(4, stored.reading.received - stored.reading.ts)
+        insert.bind(5, stored.reading.seq == Reading.noSeq ? nil : stored.reading.seq)
+        let small = RawEncoding.small(stored.reading, defaultPeriodMilliseconds: kind.description.defaultPeriodMilliseconds)
+        insert.bind(6, small == 0 ? nil : small)
+        if kind == .noise { return bindNoise(stored.reading, insert) }
+        for (offset, field) in kind.description.fields.enumerated() {
+            let column = Int32(RawLayout.commonColumns + offset + 1)
+            insert.bindNull(column)
+            switch field.storage {
+            case .number(let index, _, let isInteger):
+                guard let value = stored.reading.value(index) else { continue }
+                if isInteger { insert.bind(column, Int64(value)) } else { insert.bind(column, value) }
+            case .time(let index): if let value = stored.reading.value(index) { insert.bind(column, Int64(value)) }
+            case .bool(let bit): if let on = stored.reading.bit(bit) { insert.bind(column, on ? 1 : Int64(0)) }
+            case .text(.officer): if !stored.officer.isEmpty { insert.bind(column, stored.officer) }
+            case .text(.boot): if !stored.boot.isEmpty { insert.bind(column, stored.boot) }
+            case .flags, .period: break
+            }
+        }
+    }
+
+    private static func bindNoise(_ reading: borrowing Reading, _ insert: Statement) {
+        let level = reading.values[NoiseValue.laeq]
+        if let hundredths = RawEncoding.scaled(level, 100) { insert.bind(7, hundredths) } else { insert.bind(7, level) }
+        if RawEncoding.needsExact(reading) {
+            insert.bind(8, RawEncoding.exact(reading))
+        } else {
+            insert.bind(8, RawEncoding.levels(reading))
+        }
+    }
 }

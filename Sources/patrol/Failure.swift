@@ -17,6 +17,9 @@ enum Exit {
         return code
     }
 
+    /// Says what the answer lacks; the command goes on.
+    static func warn(_ message: String) { FileHandle.standardError.write(Data("patrol: \(message)\n".utf8)) }
+
     /// Runs `body`; problems in files are printed, a line each.
     static func onProblems<Value>(_ body: () throws -> Value) throws -> Value {
         do {

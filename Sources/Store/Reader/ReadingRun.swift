@@ -3,7 +3,7 @@ public import Telemetry
 
 /// All readings of a store in the order in which they were committed, beside a writer or without one.
 public struct ReadingRun {
-    private let connection: Connection
+    let connection: Connection
     public let path: String
 
     public init(path: String) throws(StoreError) {
@@ -16,13 +16,89 @@ public struct ReadingRun {
 
     public func devices() throws(StoreError) -> [Device] { try connection.devices() }
 
-    /// `body` gets the reading and its texts, `officer` and then `boot`.
-    public func forEach(_ body: (borrowing Reading, [UInt8]) -> Void) throws(StoreError) {
+    /// `body` gets the reading and its texts, `officer` and then `boot`; compact history too, in its place.
+    /// - Parameter damaged: told of blocks of compact history that cannot be read, in words.
+    public func forEach(
+        damaged: (String) -> Void = { _ in }, _ body: (borrowing Reading, [UInt8]) -> Void
+    ) throws(StoreError) {
         // One moment for all kinds.
         try connection.execute("BEGIN")
         defer { try? connection.execute("COMMIT") }
-        try connection.forEachReading(after: 0) { _, reading, text in body(reading, text) }
+        var sources: [StoredOrder] = []
+        for kind in Kind.allCases { sources.append(try StoredOrder(connection, kind)) }
+        while true {
+            var first: Int?
+            for index in sources.indices {
+                guard let input = sources[index].first?.input else { continue }
+                if first == nil || input < sources[first!].first!.input { first = index }
+            }
+            guard let first else { break }
+            var stored = try sources[first].next()!
+            stored.reading.officerBytes = UInt8(truncatingIfNeeded: stored.officer.utf8.count)
+            stored.reading.bootBytes = UInt8(truncatingIfNeeded: stored.boot.utf8.count)
+            body(stored.reading, stored.text)
+        }
+        for block in sources.flatMap(\.damaged) { damaged(try connection.describe(block)) }
     }
+}
+
+extension ReadingRun {
+    /// The readings of a kind in the order in which they were committed, each as the view of the kind has it.
+    public func forEachRow(kind: Kind, damaged: (String) -> Void, _ body: ([StoreValue]) -> Void) throws(StoreError) {
+        try connection.execute("BEGIN")
+        defer { try? connection.execute("COMMIT") }
+        let devices = try connection.devices()
+        var source = try StoredOrder(connection, kind)
+        while let stored = try source.next() { body(StoreReader.row(stored, devices[Int(stored.reading.device)])) }
+        for block in source.damaged { damaged(try connection.describe(block)) }
+    }
+}
+
+/// The readings of a kind in the order of their numbers, out of rows and blocks.
+struct StoredOrder {
+    private let kind: Kind
+    private let rows: Statement
+    private let history: HistoryReader
+    private var runs: ArraySlice<HistoryReader.Run>
+    private var unpacked: RunReadings?
+    private var row: StoredReadings.Stored?
+    private(set) var first: StoredReadings.Stored?
+    private(set) var damaged: [HistoryReader.Damaged] = []
+
+    init(_ connection: Connection, _ kind: Kind) throws(StoreError) {
+        self.kind = kind
+        rows = try connection.prepare("\(RawLayout(kind).selectSQL) ORDER BY id")
+        history = HistoryReader(connection)
+        runs = try history.runs(kind: kind)[...]
+        row = try rows.step() ? RawRow.decode(kind, rows) : nil
+        first = try following()
+    }
+
+    mutating func next() throws(StoreError) -> StoredReadings.Stored? {
+        let result = first
+        first = try following()
+        return result
+    }
+
+    private mutating func following() throws(StoreError) -> StoredReadings.Stored? {
+        while true {
+            if let stored = unpacked?.next() { return stored }
+            unpacked = nil
+            guard let run = runs.first, row.map({ run.first <= $0.input }) ?? true else { break }
+            runs.removeFirst()
+            var broken: [HistoryReader.Damaged] = []
+            unpacked = try history.readings(of: run) { broken.append($0) }
+            damaged += broken
+        }
+        let result = row
+        if result != nil { row = try rows.step() ? RawRow.decode(kind, rows) : nil }
+        return result
+    }
+}
+
+extension StoredReadings.Stored {
+    /// `officer`, then `boot`.
+    fileprivate var text: [UInt8] { Array(officer.utf8) + Array(boot.utf8) }
 }
 
 extension Connection {
@@ -46,6 +122,15 @@ extension Connection {
             body(next[first], stored.reading, hasText ? Array(stored.officer.utf8) + Array(stored.boot.utf8) : [])
             next[first] = try selects[first].step() ? selects[first].integer(0) : .max
         }
+    }
+
+    /// A block in words: its device and day.
+    func describe(_ block: HistoryReader.Damaged) throws(StoreError) -> String {
+        let select = try prepare("SELECT id FROM device WHERE number = ?")
+        select.bind(1, Int64(block.device))
+        let device = try select.step() ? select.text(0) : "number \(block.device)"
+        let day = Timestamp(milliseconds: block.day * HistoryBlock.dayMilliseconds).rfc3339().prefix(10)
+        return "compact history of \(block.kind.name) \(device) on \(day) (UTC) cannot be read; the rest can"
     }
 
     func devices() throws(StoreError) -> [Device] {

@@ -68,4 +68,6 @@ public struct StorePage: Sendable {
     public var columns: [String]
     public var rows: [[StoreValue]]
     public var next: PageCursor?
+    /// What of compact history could not be read, in words.
+    public var damaged: [String] = []
 }

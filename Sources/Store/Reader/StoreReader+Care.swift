@@ -45,8 +45,12 @@ extension StoreReader {
         let kept: Set<String> = ["state", "input", "revised"]
         let tables = RollupLayout.noise.map { ($0.view, $0.table, $0.columns.filter { !kept.contains($0) }) }
             + TrackTable.allCases.map { ($0.view, $0.table, ["bucket", "device", "length"] + $0.columns) }
-        let filter = since.map { " WHERE bucket >= \($0.milliseconds)" } ?? ""
+        let ask = try connection.prepare("SELECT before FROM other.minute_edge")
+        let edge = try ask.step() ? Timestamp(milliseconds: ask.integer(0)) : nil
         for (view, table, columns) in tables {
+            // Minutes past their retention are gone in the other.
+            let from = StoreWriter.minuteTables.contains(table) ? max(edge ?? .distantPast, since ?? .distantPast) : since
+            let filter = from.map { " WHERE bucket >= \($0.milliseconds)" } ?? ""
             let list = columns.joined(separator: ", ")
             let mine = "SELECT \(list) FROM main.\(table)\(filter)"
             let theirs = "SELECT \(list) FROM other.\(table)\(filter)"

@@ -67,23 +67,31 @@ extension StoreReader {
     public func page(_ query: PageQuery) throws(StoreError) -> StorePage {
         var query = query
         query.limit = max(0, min(query.limit, StoreReader.pageRows))
-        guard query.collection == .readings, query.since != nil || query.until != nil else {
-            return try select(query, ids: nil)
-        }
-        // Time-ordered only nearly: the segments' bounds say which part of the table can hold the range.
-        let spans = try idSpans(query)
+        guard query.collection == .readings else { return try select(query, ids: nil) }
         var result = StorePage(columns: [], rows: [], next: nil)
-        for span in spans {
-            var part = query
-            part.limit = query.limit - result.rows.count
-            if part.limit == 0 { break }
-            let page = try select(part, ids: span)
-            result.columns = page.columns
-            result.rows += page.rows
-            result.next = page.next
+        if query.since == nil && query.until == nil {
+            result = try select(query, ids: nil)
+        } else {
+            // Time-ordered only nearly: the segments' bounds say which part of the table can hold the range.
+            for span in try idSpans(query) {
+                var part = query
+                part.limit = query.limit - result.rows.count
+                if part.limit == 0 { break }
+                let page = try select(part, ids: span)
+                result.columns = page.columns
+                result.rows += page.rows
+            }
         }
-        // A full page may be followed by another, from the next span as well.
-        if result.rows.count < query.limit { result.next = nil }
+        // Where rows have moved between the two looks they are in both: by their numbers once.
+        let (compact, damaged) = try historyPage(query)
+        result.damaged = damaged
+        if !compact.isEmpty {
+            let known = Set(result.rows.map { $0.last!.integer })
+            result.rows += compact.filter { !known.contains($0.last!.integer) }
+            result.rows.sort { $0.last!.integer > $1.last!.integer }
+            result.rows = Array(result.rows.prefix(query.limit))
+        }
+        result.next = result.rows.count == query.limit ? result.rows.last.map { PageCursor(first: $0.last!.integer) } : nil
         return result
     }
 

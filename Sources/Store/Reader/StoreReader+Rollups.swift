@@ -57,17 +57,23 @@ extension StoreReader {
     public func rollup(_ query: RollupQuery) throws(StoreError) -> (columns: [String], rows: [[StoreValue]]) {
         var arguments: [StoreValue] = [.integer(query.from.milliseconds), .integer(query.to.milliseconds)]
         var conditions: [String] = []
+        let hasMoved = try rows("SELECT EXISTS (SELECT 1 FROM device_period)").rows[0][0].integer == 1
+        // A bucket is where its device was then.
+        func place(_ name: String) -> String { hasMoved ? "CASE WHEN p.device IS NULL THEN d.\(name) ELSE p.\(name) END" : "d.\(name)" }
+        func places(_ time: String) -> String {
+            hasMoved ? " LEFT JOIN device_period p ON p.device = d.number AND \(time) >= p.since AND \(time) < p.until" : ""
+        }
         if let device = query.device {
             conditions.append("d.id = ?\(arguments.count + 1)")
             arguments.append(.text(device))
         }
         if let site = query.site {
-            conditions.append("d.site = ?\(arguments.count + 1)")
+            conditions.append("\(place("site")) = ?\(arguments.count + 1)")
             arguments.append(.text(site))
         }
         if let area = query.area {
             // Codes of areas begin with those of the areas above (GB/T 2260 and what follows it).
-            conditions.append("substr(d.area, 1, length(?\(arguments.count + 1))) = ?\(arguments.count + 1)")
+            conditions.append("substr(\(place("area")), 1, length(?\(arguments.count + 1))) = ?\(arguments.count + 1)")
             arguments.append(.text(area))
         }
         arguments.append(.integer(Int64(query.limit)))
@@ -77,11 +83,12 @@ extension StoreReader {
             return try rows(
                 """
                 SELECT s.device, s.start, s.until, s.duration_s, s.lat, s.lon FROM vehicle_stop s JOIN device d ON d.id = s.device
-                AND d.kind = 'vehicle'\(filter(["s.until > ?1", "s.start < ?2"])) ORDER BY s.start, s.device \(limit)
+                AND d.kind = 'vehicle'\(places("s.start"))\(filter(["s.until > ?1", "s.start < ?2"]))
+                ORDER BY s.start, s.device \(limit)
                 """, arguments)
         }
         var (table, columns, width) = RollupQuery.layout(query.collection, query.step)
-        if query.includesPlace { columns += ", d.site, d.zone" }
+        if query.includesPlace { columns += ", \(place("site")) AS site, \(place("zone")) AS zone" }
         if query.collection == .noise && !query.includesFlagged { conditions.append("r.flagged = 0") }
         if query.device != nil, let width {
             // One row a bucket by its key: what other devices have in the range is not read.
@@ -90,12 +97,13 @@ extension StoreReader {
                 WITH RECURSIVE b (bucket) AS (
                   SELECT ?1 - ?1 % \(width) UNION ALL SELECT bucket + \(width) FROM b WHERE bucket + \(width) < ?2)
                 SELECT \(columns) FROM b CROSS JOIN device d CROSS JOIN \(table) r ON r.bucket = b.bucket AND r.device = d.number
+                \(places("r.bucket"))
                 \(filter(["d.kind = '\(query.collection.rawValue)'", "r.bucket >= ?1"])) ORDER BY b.bucket \(limit)
                 """, arguments)
         }
         return try rows(
             """
-            SELECT \(columns) FROM \(table) r CROSS JOIN device d ON d.number = r.device
+            SELECT \(columns) FROM \(table) r CROSS JOIN device d ON d.number = r.device\(places("r.bucket"))
             \(filter(["r.bucket >= ?1", "r.bucket < ?2"])) ORDER BY r.bucket, r.device \(limit)
             """, arguments)
     }

@@ -7,8 +7,10 @@ import Telemetry
 
 struct DBCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
-        commandName: "db", abstract: "Looks after the store: verify, backup, stats.",
-        subcommands: [VerifyCommand.self, BackupCommand.self, StatsCommand.self])
+        commandName: "db", abstract: "Looks after the store: verify, backup, export, import, compact, shrink, stats.",
+        subcommands: [
+            VerifyCommand.self, BackupCommand.self, ExportCommand.self, ImportCommand.self, CompactCommand.self, ShrinkCommand.self, StatsCommand.self,
+        ])
 }
 
 struct VerifyCommand: ParsableCommand {
@@ -29,7 +31,7 @@ struct VerifyCommand: ParsableCommand {
     func run() throws {
         let reader = try options.reader()
         var problems = try Exit.onStoreFailure { try reader.damage() }
-        if problems.isEmpty { problems += try Exit.onStoreFailure { try reader.imbalances() } }
+        if problems.isEmpty { problems += try Exit.onStoreFailure { try reader.imbalances() + reader.historyDamage() } }
         if problems.isEmpty && !quick {
             let copy = reader.path + ".verify-\(getpid())"
             defer { for suffix in ["", "-wal", "-shm", ".lock", ".stream"] { try? FileManager.default.removeItem(atPath: copy + suffix) } }

@@ -15,9 +15,9 @@ struct Exceedance {
     ]
 
     /// Construction sites are judged by GB 12523, all else by the zone of GB 3096 that the device has.
-    private func limit(_ row: [StoreValue], isConstruction: Bool) -> (standard: String, limit: NoiseLimits.Limit)? {
+    func limit(zone: String?, isConstruction: Bool) -> (standard: String, limit: NoiseLimits.Limit)? {
         let id = isConstruction ? "gb12523" : "gb3096"
-        guard let standard = limits[id], let limit = standard.limit(zone: row[2] == .null ? nil : row[2].text) else { return nil }
+        guard let standard = limits[id], let limit = standard.limit(zone: zone) else { return nil }
         return (standard.name, limit)
     }
 
@@ -27,7 +27,7 @@ struct Exceedance {
     func rows(hours: [[StoreValue]], days: [[StoreValue]], construction: Set<String>) -> [[StoreValue]] {
         var found: [[StoreValue]] = []
         func judge(_ row: [StoreValue], _ what: String, isNight: Bool, at column: Int, start: Int64) {
-            guard row[column] != .null, let (standard, limit) = limit(row, isConstruction: construction.contains(row[1].text))
+            guard row[column] != .null, let (standard, limit) = limit(zone: row[2] == .null ? nil : row[2].text, isConstruction: construction.contains(row[1].text))
             else { return }
             let level = row[column].double
             let bound = isNight ? limit.nightDecibels : limit.dayDecibels

@@ -8,21 +8,21 @@ import Telemetry
 enum QuerySubject: ExpressibleByArgument {
     case pages(StoreCollection)
     case rollup(RollupCollection)
-    case exceedance
+    case exceedance, fences, duty
 
     init?(argument: String) {
         if let pages = StoreCollection(rawValue: argument) {
             self = .pages(pages)
         } else if let rollup = RollupCollection(rawValue: argument) {
             self = .rollup(rollup)
-        } else if argument == "exceedance" {
-            self = .exceedance
+        } else if let other = ["exceedance": Self.exceedance, "fences": .fences, "duty": .duty][argument] {
+            self = other
         } else {
             return nil
         }
     }
 
-    static var allValueStrings: [String] { RollupCollection.allCases.map(\.rawValue) + ["exceedance"] + StoreCollection.allCases.map(\.rawValue) }
+    static var allValueStrings: [String] { RollupCollection.allCases.map(\.rawValue) + ["exceedance", "fences", "duty"] + StoreCollection.allCases.map(\.rawValue) }
 }
 
 /// Options that only rollups have.

@@ -20,11 +20,13 @@ struct QueryCommand: ParsableCommand {
               patrol query noise --site exam-1 --period "2024-06-07 night"
               patrol query noise --area 330110005 --period "last month" --step 1d --format csv
               patrol query exceedance --site exam-1 --period "last week"
+              patrol query fences --device car-3 --period yesterday --config patrol.yaml
+              patrol query duty --period "last month"
               patrol query stops --device car-3 --period yesterday
             """)
 
     @Argument(
-        help: "noise, vehicle, bodycam, stops or exceedance: rollups; or readings, minutes, alerts, tasks, rejects, devices, counts.")
+        help: "noise, vehicle, bodycam, stops, exceedance, fences or duty: by period; or readings, minutes, alerts, tasks, rejects, devices, counts.")
     var what: QuerySubject
     @OptionGroup var rollups: RollupOptionGroup
     @Option(help: "Of readings and devices: noise (the default for readings), vehicle or bodycam.") var kind: String?
@@ -55,6 +57,8 @@ struct QueryCommand: ParsableCommand {
         let collection: StoreCollection
         switch what {
         case .exceedance: return try exceedance(reader, since: from, until: to, format, zone)
+        case .fences: return try fences(reader, since: from, until: to, format, zone)
+        case .duty: return try duty(reader, since: from, until: to, format, zone)
         case .rollup(let rollups): return try rollup(rollups, reader, since: from, until: to, format, zone)
         case .pages(let pages): collection = pages
         }
@@ -64,23 +68,31 @@ struct QueryCommand: ParsableCommand {
             until: to.map(Timestamp.init(milliseconds:)))
         var columns: [String] = []
         var rows: [[StoreValue]] = []
+        var damaged: Set<String> = []
         // Page by page, so that no snapshot is held long.
         repeat {
             query.limit = min(limit - rows.count, StoreReader.pageRows)
             let page = try Exit.onStoreFailure { try reader.page(query) }
             columns = page.columns
             rows += page.rows
+            damaged.formUnion(page.damaged)
             query.cursor = page.next
         } while query.cursor != nil && rows.count < limit
         if rows.isEmpty, let device { try explainMissing(device, reader) }
         RowPrinter(columns: columns, format: format, timezone: zone).print(rows)
         if rows.isEmpty && format == .table { Output.line("(nothing: no \(collection.rawValue) match)") }
+        for words in damaged.sorted() { Exit.warn(words) }
         if query.cursor != nil && format == .table && isatty(1) == 1 {
             Output.line("(the newest \(limit); more with --limit)")
         }
     }
 
-    func explainMissing(_ device: String, _ reader: StoreReader) throws {
+    func explainMissing(_ device: String, _ reader: StoreReader) throws { try Exit.explainMissing(device, reader) }
+}
+
+extension Exit {
+    /// Says which device may have been meant where there is none of that name.
+    static func explainMissing(_ device: String, _ reader: StoreReader) throws {
         let known = try Exit.onStoreFailure { try reader.rows("SELECT id FROM device LIMIT 200000").rows }
             .map { $0[0].text }
         if known.contains(device) { return }

@@ -1,12 +1,16 @@
 import ArgumentParser
 import Foundation
+import Reports
 import Settings
 import Store
 import Telemetry
 
 struct ReportCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
-        commandName: "report", abstract: "Figures of a period.", subcommands: [DispatchReportCommand.self])
+        commandName: "report", abstract: "Figures of a period.", 
+        subcommands: [
+            NoiseReportCommand.self, SiteReportCommand.self, FleetReportCommand.self, DutyReportCommand.self, DispatchReportCommand.self,
+        ])
 }
 
 struct DispatchReportCommand: ParsableCommand {
@@ -73,34 +77,19 @@ struct DispatchReportCommand: ParsableCommand {
     }
 
     private func html(_ report: DispatchReport, _ language: Language) -> String {
-        func escaped(_ text: String) -> String {
-            text.replacingOccurrences(of: "&", with: "&amp;").replacingOccurrences(of: "<", with: "&lt;")
+        var page = Page(title: language("Dispatch", "指挥调度") + " · " + period, language: ReportLanguage(rawValue: language.rawValue)!)
+        func add(_ columns: [String], _ rows: [[StoreValue]], _ texts: Set<Int>) {
+            page.table(
+                heads: columns.map { name in DispatchReport.headings[name].map { language($0.0, $0.1) } ?? name },
+                rows: rows.map { row in
+                    row.map { value in if case .integer(let number) = value { "\(number)" } else { value.text } }
+                }, textColumns: texts)
         }
-        func table(_ columns: [String], _ rows: [[StoreValue]]) -> String {
-            let heads = columns.map { name in DispatchReport.headings[name].map { language($0.0, $0.1) } ?? name }
-            func cells(_ texts: [String], _ tag: String) -> String { "<tr>\(texts.map { "<\(tag)>\(escaped($0))</\(tag)>" }.joined())</tr>" }
-            let body = rows.map { row in
-                cells(row.map { value in
-                    if case .integer(let number) = value { "\(number)" } else { value.text }
-                }, "td")
-            }
-            return "<table>\n\(cells(heads, "th"))\n\(body.joined(separator: "\n"))\n</table>"
+        add(DispatchReport.columns, report.rows(forPeople: true), [0, 1, DispatchReport.columns.count - 1])
+        if !report.falseAlarms.isEmpty {
+            page.heading(language("Found within the limit, by rule", "实测未超标（误报）按规则"))
+            add(DispatchReport.alarmColumns, report.alarmRows(forPeople: true), [0])
         }
-        let title = language("Dispatch", "指挥调度") + " · " + period
-        let alarms = report.falseAlarms.isEmpty ? ""
-            : "<h2>\(language("Found within the limit, by rule", "实测未超标（误报）按规则"))</h2>\n\(table(DispatchReport.alarmColumns, report.alarmRows(forPeople: true)))"
-        return """
-            <!DOCTYPE html>
-            <html lang="\(language.rawValue)"><head><meta charset="utf-8"><title>\(escaped(title))</title>
-            <style>
-            body { font: 14px/1.5 system-ui, sans-serif; margin: 2rem }
-            table { border-collapse: collapse } th, td { padding: .25rem .6rem; border-bottom: 1px solid #ddd; text-align: right }
-            th:first-child, td:first-child, th:nth-child(2), td:nth-child(2), td:last-child { text-align: left }
-            </style></head><body>
-            <h1>\(escaped(title))</h1>
-            \(table(DispatchReport.columns, report.rows(forPeople: true)))
-            \(alarms)
-            </body></html>
-            """
+        return page.html
     }
 }

@@ -129,7 +129,7 @@ struct ReadingStore {
         var count = 0
         let isTerminal = isatty(2) == 1
         try Exit.onStoreFailure {
-            try ReadingRun(path: path).forEach { reading, text in
+            try ReadingRun(path: path).forEach(damaged: { Exit.warn($0) }) { reading, text in
                 clock = max(clock, reading.received)
                 run.take(copy reading, text: text, clock: clock)
                 count += 1

@@ -1,0 +1,89 @@
+public import Telemetry
+
+/// Packs segments of a raw table into blocks, and reads blocks back, on a connection of its own: any thread, beside the
+/// writer. Segments that are old enough to be packed change no more.
+public final class HistoryPacker {
+    /// Readings in a block at most: who asks for a minute decodes no more than these.
+    static let blockRows = 4096
+
+    private let connection: Connection
+
+    public init(path: String) throws(StoreError) { connection = try Connection(path: path, readOnly: true) }
+
+    private struct Key: Hashable {
+        let device: UInt32
+        let day: Int64
+    }
+
+    /// The blocks of these segments, by device. Each segment is read in a snapshot of its own.
+    /// - Returns: nil where the packing was given up, or a device's number has no room in a block's.
+    /// - Complexity: O(readings); memory for the compressed bytes and half a kilobyte a device and day.
+    public func pack(
+        kind: Kind, segments: [HistorySegment], isCancelled: () -> Bool = { false }
+    ) throws(StoreError) -> [HistoryBlock]? {
+        var open: [Key: BlockEncoder] = [:]
+        var done: [HistoryBlock] = []
+        let select = try connection.prepare("\(RawLayout(kind).selectSQL) WHERE id >= ? AND id <= ? ORDER BY id")
+        for segment in segments {
+            if isCancelled() { return nil }
+            select.bind(1, segment.first)
+            select.bind(2, segment.last)
+            while try select.step() {
+                let stored = RawRow.decode(kind, select)
+                let key = Key(device: stored.reading.device, day: HistoryBlock.day(stored.reading.ts))
+                guard key.device <= HistoryBlockID.maximumDevice else { return nil }
+                open[key, default: BlockEncoder()].add(stored)
+                if open[key]!.rows == HistoryPacker.blockRows {
+                    done.append(open.removeValue(forKey: key)!.finished(device: key.device, day: key.day))
+                }
+            }
+            select.reset()
+        }
+        for (key, encoder) in open { done.append(encoder.finished(device: key.device, day: key.day)) }
+        done.sort { ($0.device, $0.minTs, $0.maxTs, $0.hash) < ($1.device, $1.minTs, $1.maxTs, $1.hash) }
+        return done
+    }
+
+    /// Whether the store gives these blocks of a run back, reading for reading.
+    public func isEqual(run: Int64, kind: Kind, to blocks: [HistoryBlock]) throws(StoreError) -> Bool {
+        let ids = HistoryBlockID.all(ofRun: run)
+        let select = try connection.prepare("SELECT id, rows, hash, bytes FROM history_block WHERE id BETWEEN ? AND ? ORDER BY id")
+        select.bind(1, ids.lowerBound)
+        select.bind(2, ids.upperBound)
+        var next = 0
+        while try select.step() {
+            guard next < blocks.count else { return false }
+            let expected = blocks[next]
+            next += 1
+            // The expected hash is that of the rows themselves.
+            var decoder = BlockDecoder(
+                kind: kind, device: HistoryBlockID.device(select.integer(0)), rows: Int(select.integer(1)), hash: expected.hash,
+                bytes: select.bytes(3))
+            guard HistoryBlockID.device(select.integer(0)) == expected.device, Int(select.integer(1)) == expected.rows,
+                UInt64(bitPattern: select.integer(2)) == expected.hash
+            else { return false }
+            do throws(HistoryDamage) {
+                while let stored = try decoder.next() {
+                    guard HistoryBlock.day(stored.reading.ts) == expected.day else { return false }
+                }
+            } catch {
+                return false
+            }
+        }
+        return next == blocks.count
+    }
+}
+
+extension BlockEncoder {
+    fileprivate func finished(device: UInt32, day: Int64) -> HistoryBlock {
+        var copy = self
+        return copy.finish(device: device, day: day)
+    }
+}
+
+/// A run of rows of a raw table that lie together.
+public struct HistorySegment: Sendable, Equatable {
+    public var first: Int64, last: Int64
+    public var minTs: Timestamp, maxTs: Timestamp
+    public var rows: Int
+}

@@ -1,0 +1,198 @@
+import Foundation
+import Telemetry
+import Testing
+
+@testable import Pipeline
+@testable import Store
+
+/// Compact history: what has been packed is found like rows, and nothing that ends early loses or doubles a reading.
+@Suite struct HistoryTests {
+    private static let start: Int64 = 1_717_768_800_000
+    private static let day: Int64 = 86_400_000
+    private static let count = 40_000
+
+    /// Sixty days of a meter and a camera, a few readings late.
+    private static func readings() -> [Script] {
+        (0..<count).map { index in
+            let ts = start + Int64(index) * (60 * day / Int64(count))
+            var script = Script(
+                device: UInt32(index % 2), kind: index % 2 == 0 ? .noise : .bodycam,
+                ts: index % 1000 == 7 ? ts - 3 * 3_600_000 : ts, level: 40 + Double(index % 300) / 10, received: ts + Int64(index % 77))
+            if index % 2 == 1 {
+                script.officer = index % 9000 < 4500 ? "王警官" : "li"
+                script.boot = "b\(index / 7000)"
+                script.bits = [(0, index % 5 == 0), (1, true)]
+                script.values = [(BodycamValue.lat, 30.27 + Double(index) / 1e6), (BodycamValue.lon, 119.99)]
+            } else {
+                script.flags = index % 500 == 0 ? 1 : 0
+                script.seq = Int64(index)
+            }
+            return script
+        }
+    }
+
+    private static func rig() throws -> Rig {
+        let rig = try Rig(rules: [])
+        rig.kind = { $0 == 0 ? .noise : .bodycam }
+        rig.options.backfillAllowanceMilliseconds = .max / 4
+        try rig.run(readings(), batches: Array(repeating: 500, count: 90))
+        rig.options.retentionMilliseconds = day
+        rig.options.historyMilliseconds = nil
+        return rig
+    }
+
+    /// Steps of a sweeper until nothing is left to do, or `steps` of them.
+    private func sweep(_ rig: Rig, steps: Int = 60, before: (StoreWriter, Int) throws -> Void = { _, _ in }) throws {
+        let store = try StoreWriter(path: rig.path)
+        let engine = try Engine(store: store, options: rig.options)
+        var sweeper = Sweeper()
+        for step in 0..<steps {
+            try before(store, step)
+            sweeper.step(engine, monotonicNanoseconds: Int64(step) * Sweeper.distrustNanoseconds)
+            sweeper.join(cancels: false)
+        }
+        #expect(sweeper.takeProblem() == nil)
+    }
+
+    /// All readings as `patrol query readings` shows them.
+    private func pages(_ rig: Rig, _ kind: Kind, device: String? = nil, since: Int64? = nil, until: Int64? = nil) throws -> [[StoreValue]] {
+        let reader = try StoreReader(path: rig.path)
+        var query = PageQuery(
+            .readings, kind: kind, device: device, since: since.map(Timestamp.init(milliseconds:)),
+            until: until.map(Timestamp.init(milliseconds:)), limit: 1000)
+        var rows: [[StoreValue]] = []
+        repeat {
+            let page = try reader.page(query)
+            rows += page.rows
+            query.cursor = page.next
+        } while query.cursor != nil
+        return rows
+    }
+
+    private func run(_ rig: Rig) throws -> [String] {
+        var all: [String] = []
+        try ReadingRun(path: rig.path).forEach { reading, text in
+            let values = (0..<10).map { reading.value($0).map { "\($0)" } ?? "-" }.joined(separator: ",")
+            all.append("\(reading.kind) \(reading.ts.milliseconds) \(reading.received.milliseconds) \(reading.seq) \(reading.bits) \(values) \(text)")
+        }
+        return all
+    }
+
+    @Test func packedReadingsAreFoundLikeRows() throws {
+        let rig = try Self.rig()
+        let noise = try pages(rig, .noise)
+        let cameras = try pages(rig, .bodycam)
+        let run = try run(rig)
+        let rollups = try rig.everything().dropFirst(noise.count)
+        let some = try pages(rig, .noise, device: "d0", since: Self.start + 9 * Self.day, until: Self.start + 12 * Self.day)
+
+        try sweep(rig)
+
+        let left = try rig.lines("SELECT (SELECT count(*) FROM noise), (SELECT count(*) FROM bodycam)")
+        #expect(left == ["\(20_000 - 16_384) \(20_000 - 16_384)"])
+        #expect(try pages(rig, .noise) == noise)
+        #expect(try pages(rig, .bodycam) == cameras)
+        #expect(try pages(rig, .noise, device: "d0", since: Self.start + 9 * Self.day, until: Self.start + 12 * Self.day) == some)
+        #expect(try self.run(rig) == run)
+        let reader = try StoreReader(path: rig.path)
+        #expect(try reader.imbalances() == [] && reader.historyDamage() == [])
+        #expect(try rig.lines("SELECT sum(rows) FROM history") == ["\(2 * 16_384)"])
+
+        // Repaired from blocks as from rows.
+        let copy = rig.path + "-copy"
+        try reader.backup(to: copy)
+        let result = try RollupRepair.run(storePath: copy, from: nil)
+        #expect(try StoreReader(path: copy).rollupDifferences(from: rig.path, since: result.from) == [])
+        #expect(try StoreReader(path: copy).imbalances() == [])
+        _ = try RollupRepair.run(storePath: rig.path, from: nil)
+        #expect(Array(try rig.everything().dropFirst(noise.count)) == Array(rollups))
+        #expect(try rig.lines("SELECT count(*) FROM noise") == ["20000"])
+        #expect(try pages(rig, .noise) == noise)
+
+        // What is packed is past its time for late readings, whatever the settings say later.
+        try sweep(rig)
+        rig.options.retentionMilliseconds = nil
+        let last = Self.readings().last!
+        try rig.run([Script(device: 0, ts: Self.start, level: 50, received: last.received)])
+        #expect(try rig.lines("SELECT reason FROM reject") == ["too_old"])
+    }
+
+    @Test func endedAfterAnyStepNothingIsLostOrDoubled() throws {
+        let rig = try Self.rig()
+        let store = FileManager.default
+        let (noise, cameras) = (try pages(rig, .noise), try pages(rig, .bodycam))
+        try store.copyItem(atPath: rig.path, toPath: rig.path + "-kept")
+        for steps in 1...14 {
+            for suffix in ["", "-wal", "-shm"] { try? store.removeItem(atPath: rig.path + suffix) }
+            try store.copyItem(atPath: rig.path + "-kept", toPath: rig.path)
+            try sweep(rig, steps: steps)
+            #expect(try pages(rig, .noise) == noise, "after \(steps) steps")
+            #expect(try StoreReader(path: rig.path).imbalances() == [], "after \(steps) steps")
+            try sweep(rig)
+            #expect(try pages(rig, .noise) == noise && pages(rig, .bodycam) == cameras, "after \(steps) steps and the rest")
+            #expect(try rig.lines("SELECT count(*), sum(gone_rows), min(is_verified) FROM history_run") == ["2 32768 1"])
+        }
+    }
+
+    @Test func withoutRoomItWaits() throws {
+        let rig = try Self.rig()
+        let noise = try pages(rig, .noise)
+        try sweep(rig, steps: 30) { store, _ in
+            // Not a page more than there are.
+            try store.connection.execute("PRAGMA max_page_count = 1")
+        }
+        #expect(try pages(rig, .noise) == noise)
+        #expect(try StoreReader(path: rig.path).imbalances() == [])
+        try sweep(rig, steps: 60) { store, step in
+            try store.connection.execute("PRAGMA max_page_count = \(step % 2 == 0 ? 1 : 1_000_000)")
+        }
+        #expect(try pages(rig, .noise) == noise)
+        #expect(try StoreReader(path: rig.path).imbalances() == [])
+        #expect(try rig.lines("SELECT sum(gone_rows) FROM history_run") == ["32768"])
+    }
+
+    @Test func aDamagedBlockIsNamedAndTheRestCanBeRead() throws {
+        let rig = try Self.rig()
+        let noise = try pages(rig, .noise)
+        try sweep(rig)
+        let rows = Int(try rig.lines("SELECT rows FROM history WHERE device = 'd0' ORDER BY day LIMIT 1 OFFSET 3")[0])!
+        let day = try rig.lines("SELECT day FROM history WHERE device = 'd0' ORDER BY day LIMIT 1 OFFSET 3")[0]
+        try rig.execute("""
+            UPDATE history_block SET bytes = CAST(substr(bytes, 1, 20) || x'5A' || substr(bytes, 22) AS BLOB)
+            WHERE id = (SELECT b.id FROM history_block b WHERE b.id >> 16 & 16777215 = 0 ORDER BY day LIMIT 1 OFFSET 3)
+            """)
+        let reader = try StoreReader(path: rig.path)
+        #expect(try reader.historyDamage() == ["compact history of noise d0 on \(day) (UTC) cannot be read; the rest can"])
+        #expect(try pages(rig, .noise).count == noise.count - rows)
+        var told: [String] = []
+        try ReadingRun(path: rig.path).forEach(damaged: { told.append($0) }) { _, _ in }
+        #expect(told.count == 1)
+        #expect(throws: StoreError.self) { try RollupRepair.run(storePath: rig.path, from: nil) }
+        #expect(try StoreReader(path: rig.path).imbalances() == [])
+    }
+
+    @Test func compactHistoryAndMinutesEndToo() throws {
+        let rig = try Self.rig()
+        try sweep(rig)
+        let hours = try rig.lines("SELECT * FROM noise_1h ORDER BY bucket, flagged")
+        rig.options.historyMilliseconds = 11 * Self.day
+        rig.options.minuteRetentionMilliseconds = 10 * Self.day
+        try sweep(rig)
+        // A run goes when all of it is old enough: here none is.
+        #expect(try rig.lines("SELECT count(*) FROM history_run") == ["2"])
+        let edge = Self.start + 60 * Self.day - 10 * Self.day
+        #expect(try rig.lines("SELECT count(*) FROM noise_1m WHERE bucket < \(edge - 120_000)") == ["0"])
+        #expect(try rig.lines("SELECT count(*) > 1000 FROM noise_1m") == ["1"])
+        #expect(try rig.lines("SELECT * FROM noise_1h ORDER BY bucket, flagged") == hours)
+        let copy = rig.path + "-copy"
+        try StoreReader(path: rig.path).backup(to: copy)
+        let result = try RollupRepair.run(storePath: copy, from: nil)
+        #expect(try StoreReader(path: copy).rollupDifferences(from: rig.path, since: result.from) == [])
+
+        rig.options.historyMilliseconds = 2 * Self.day
+        try sweep(rig)
+        #expect(try rig.lines("SELECT count(*) FROM history_block") == ["0"])
+        #expect(try rig.lines("SELECT sum(deleted) FROM retention") == ["32768"])
+        #expect(try StoreReader(path: rig.path).imbalances() == [])
+    }
+}
