@@ -93,7 +93,7 @@ let package = Package(
         .testTarget(name: "MosquittoTests", dependencies: ["Mosquitto"]),
         .testTarget(name: "RulesTests", dependencies: ["Rules", "Telemetry"]),
         .testTarget(name: "DispatchingTests", dependencies: ["Dispatching", "Telemetry"]),
-        .testTarget(name: "ReportsTests", dependencies: ["Reports", "Telemetry"]),
+        .testTarget(name: "ReportsTests", dependencies: ["Reports", "Telemetry"], exclude: ["Goldens"]),
         .testTarget(name: "RollupsTests", dependencies: ["Rollups", "Telemetry"]),
         .testTarget(
             name: "PipelineTests",

@@ -1,5 +1,8 @@
 """Rows on what the rollups cost and how fast they answer."""
+import os
+import pathlib
 import random
+import re
 import sqlite3
 import subprocess
 import time
@@ -83,4 +86,87 @@ def queries(result):
         return [result("minute-row", "bytes on disk a minute row", "B", "≤ 48", sizes["noise_minute"]["bytes_a_row"], None, None,
                        {"tables": sizes, "minutes": rows})]
 
-    return {"month-of-hours": month_of_hours, "last-night": last_night, "minute-row": minute_row}
+    def compact(bench):
+        """A million readings (and the recordings, where they are) packed at rest: rate, bytes a reading, all of them verified."""
+        def packed(store):
+            said = subprocess.run([bench.patrol, "db", "compact", "--older-than", "0s", "--store", store], check=True,
+                                  capture_output=True, text=True).stdout
+            found = re.search(r"(\d+) readings packed in ([\d.]+) s; .* ([\d.]+) B each", said)
+            if not found:
+                raise BenchError(said)
+            return int(found[1]), float(found[2]), float(found[3])
+
+        copy = bench.folder / "compact.db"
+        workloads.replay(bench.ours, bench.recording(bench.messages), keep=copy)
+        floor = plain(copy, "SELECT count(*), sum(ts), sum(laeq), sum(lag), sum(device) FROM noise_raw")
+        begin = time.monotonic()
+        subprocess.run([bench.patrol, "db", "verify", "--store", copy], check=True, capture_output=True)
+        verified = bench.messages / (time.monotonic() - begin) / 1e6
+        rows, seconds, each = packed(copy)
+        copy.unlink()
+        result_rows = [
+            result("compact", "readings packed at rest, read back and their rows deleted", "M/s", "≥ 2", rows / seconds / 1e6,
+                   rows / floor / 1e3, None, {"readings": rows, "bytes_a_reading": each}),
+            result("verify", "readings verified with all their rollups", "M/s", "≥ 2", verified, None, None, {"readings": bench.messages})]
+        data = pathlib.Path(os.environ.get("PATROL_DATA", "/nonexistent"))
+        for file, kind, most in (("noise_tallinn_kesklinn.csv.gz", "noise", 4), ("gps_capmetro_austin.csv.gz", "vehicle", 12)):
+            if not (data / file).exists():
+                continue
+            store = bench.folder / "recorded.db"
+            subprocess.run([bench.patrol, "replay", data / file, "--into", store, "--kind", kind, "--period", "60s", "--quiet"], check=True,
+                           stdout=subprocess.DEVNULL)
+            rows, _, each = packed(store)
+            result_rows.append(result(f"compact-{kind}", f"bytes on disk a reading of {file}", "B", f"≤ {most}", each, None, None, {"readings": rows}))
+            for path in bench.folder.glob("recorded.db*"):
+                path.unlink()
+        return result_rows
+
+    def raw_day(bench):
+        """A day of a meter's minutes among those of 100 meters, plain and compact."""
+        recording, store = bench.folder / "days.txt", bench.folder / "days.db"
+        levels = generate.walk(random.Random(5))
+        days = 3
+        with open(recording, "w", encoding="ascii") as out:
+            for minute in range(days * 1440):
+                ts = generate.DEFAULT_START_MS + minute * 60_000
+                out.write("".join(
+                    f'{generate.topic(d)} {{"ts":{ts + d},"laeq":{levels[(minute + 31 * d) % generate.WALK_STEPS] / 10},"period_s":60}}\n'
+                    for d in range(100)))
+        subprocess.run([bench.patrol, "replay", recording, "--into", store, "--quiet"], check=True, stdout=subprocess.DEVNULL)
+        begin, end = (time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime((generate.DEFAULT_START_MS + d * 86_400_000) / 1000)) for d in (1, 2))
+        ask = ("readings", "--store", store, "--device", "meter-000050", "--since", begin, "--until", end)
+        before = asked(bench, *ask, rows=1440)
+        subprocess.run([bench.patrol, "db", "compact", "--older-than", "0s", "--store", store], check=True, stdout=subprocess.DEVNULL)
+        after = asked(bench, *ask, rows=1440)
+        for path in bench.folder.glob("days.*"):
+            path.unlink()
+        return [result("raw-day", "one meter, one day of readings, plain, whole process, slowest of 20", "ms", "≤ 20 ms", max(before), None, None,
+                       {"all": [round(t, 1) for t in before]}),
+                result("compact-day", "the same out of compact history", "ms", "≤ 40 ms", max(after), None, None,
+                       {"all": [round(t, 1) for t in after]})]
+
+    def report(bench):
+        """The year of one meter among ten as a page, whole process."""
+        recording, store = bench.folder / "year.txt", bench.folder / "year.db"
+        levels = generate.walk(random.Random(3))
+        with open(recording, "w", encoding="ascii") as out:
+            for hour in range(365 * 24):
+                ts = generate.DEFAULT_START_MS + hour * 3_600_000
+                out.write("".join(
+                    f'{generate.topic(d)} {{"ts":{ts},"laeq":{levels[(hour + 31 * d) % generate.WALK_STEPS] / 10},"period_s":3600}}\n'
+                    for d in range(10)))
+        subprocess.run([bench.patrol, "replay", recording, "--into", store, "--quiet"], check=True, stdout=subprocess.DEVNULL)
+        first = time.strftime("%Y-%m-%d", time.gmtime(generate.DEFAULT_START_MS / 1000))
+        last = time.strftime("%Y-%m-%d", time.gmtime(generate.DEFAULT_START_MS / 1000 + 364 * 86_400))
+        begin = time.monotonic()
+        page = subprocess.run([bench.patrol, "report", "noise", "--device", "meter-000005", "--period", f"{first}..{last}", "--format", "html",
+                               "--store", store], check=True, capture_output=True, text=True).stdout
+        seconds = time.monotonic() - begin
+        for path in bench.folder.glob("year.*"):
+            path.unlink()
+        if page.count("<svg") != 5:
+            raise BenchError(page[:300])
+        return [result("year-report", "a year of a meter as a page, whole process", "s", "≤ 2", seconds, None, None, {"bytes": len(page)})]
+
+    return {"month-of-hours": month_of_hours, "last-night": last_night, "minute-row": minute_row, "compact": compact,
+            "raw-day": raw_day, "year-report": report}

@@ -73,7 +73,8 @@ struct NumberColumn {
     mutating func write(_ value: Double, _ bits: inout BitWriter) {
         for decimals in scale..<NumberColumn.powers.count {
             let whole = (value * NumberColumn.powers[decimals]).rounded()
-            guard abs(whole) < 9e15, (whole / NumberColumn.powers[decimals]).bitPattern == value.bitPattern else { continue }
+            // As it will be read: a whole number has no negative zero.
+            guard abs(whole) < 9e15, (Double(Int64(whole)) / NumberColumn.powers[decimals]).bitPattern == value.bitPattern else { continue }
             while scale < decimals {
                 escape(.finer, &bits)
                 scale += 1
