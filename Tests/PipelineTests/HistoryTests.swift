@@ -32,7 +32,8 @@ import Testing
     }
 
     /// The store before anything is packed; made once, copied for each test.
-    private static let prepared: Result<Rig, any Error> = Result {
+    // Only read once it is made.
+    private nonisolated(unsafe) static let prepared: Result<Rig, any Error> = Result {
         let rig = try Rig(rules: [])
         rig.kind = { $0 == 0 ? .noise : .bodycam }
         rig.options.backfillAllowanceMilliseconds = .max / 4
