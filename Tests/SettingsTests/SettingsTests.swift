@@ -138,7 +138,7 @@ struct SettingsTests {
         "PATROL_BROKER_PASSWORD_FILE": "secret", "PATROL_BROKER_CA": "empty", "PATROL_BROKER_CERT": "empty",
         "PATROL_BROKER_KEY": "empty", "PATROL_STORE_PATH": "b.db", "PATROL_STORE_WAL_CAP_MB": "8", "PATROL_STORE_REJECT_ROWS": "5000",
         "PATROL_HTTP_LISTEN": "[::1]:9", "PATROL_INGEST_QOS0_WHEN_FULL": "drop", "PATROL_INGEST_FUTURE_ALLOWANCE": "5s",
-        "PATROL_RETENTION_RAW": "off", "PATROL_RETENTION_EVENTS": "7d", "PATROL_ENGINE_CLOCK": "readings",
+        "PATROL_RETENTION_RAW": "off", "PATROL_RETENTION_COMPACT": "90d", "PATROL_RETENTION_MINUTES": "off", "PATROL_RETENTION_EVENTS": "7d", "PATROL_ENGINE_CLOCK": "readings",
         "PATROL_ROLLUPS_MIN_COVERAGE": "0.5", "PATROL_ROLLUPS_DAY_STARTS": "07:30", "PATROL_ROLLUPS_NIGHT_STARTS": "23:00",
         "PATROL_ROLLUPS_LDEN_DAY_STARTS": "06:00", "PATROL_ROLLUPS_LDEN_EVENING_STARTS": "18:00",
         "PATROL_ROLLUPS_LDEN_NIGHT_STARTS": "24:00", "PATROL_DISPATCH": "dispatch.yaml", "PATROL_MATTERS": "matters.yaml",
@@ -176,6 +176,7 @@ struct SettingsTests {
         let week: Int64? = 604_800_000
         #expect(settings.eventRetentionMilliseconds == week)
         #expect(settings.retentionMilliseconds == nil && settings.clock == .readings)
+        #expect(settings.historyMilliseconds == 90 * 86_400_000 && settings.minuteRetentionMilliseconds == nil)
         let world = settings.world
         #expect(world.zone.identifier == "Europe/Tallinn" && world.areas.areas.map(\.code) == ["330110", "330110012"])
         #expect(world.sites.all.map(\.id) == ["s1"] && world.fences.all.map(\.id) == ["f1"])
