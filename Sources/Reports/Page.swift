@@ -69,7 +69,8 @@ public struct Page: Sendable {
         figure { margin: .8em 0; break-inside: avoid } figcaption { font-weight: 600; margin-bottom: .2em }
         svg { width: 100%; height: auto; display: block } svg text { font-size: 11px; fill: #222 }
         table { border-collapse: collapse; font-size: 12px; margin: .5em 0; max-width: 100% } thead { display: table-header-group }
-        th, td { padding: .12rem .5rem; border-bottom: 1px solid #ccc; text-align: right; font-variant-numeric: tabular-nums }
+        th, td { padding: .12rem .35rem; border-bottom: 1px solid #ccc; text-align: right; font-variant-numeric: tabular-nums }
+        td:not(.t), td:first-child { white-space: nowrap }
         th { border-bottom: 1.5px solid #333 } .t { text-align: left } tr { break-inside: avoid }
         dl { display: grid; grid-template-columns: 1fr 1fr; gap: 0 2em; margin: .5em 0 } dl div { display: flex; gap: .8em; border-bottom: 1px solid #ddd }
         dt { color: #444; flex: 0 0 11em } dd { margin: 0 }
