@@ -83,7 +83,11 @@ struct BackupCommand: ParsableCommand {
 
 struct StatsCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
-        commandName: "stats", abstract: "Rows and bytes of each table.")
+        commandName: "stats", abstract: "Rows and bytes of each table.",
+        discussion: """
+            EXAMPLES
+              patrol db stats --store data/patrol.db
+            """)
 
     @Option(help: "table, csv or json.") var format = "table"
     @OptionGroup var options: StoreOptions
