@@ -738,7 +738,7 @@ class Documents(Outlets):
                 check(schema).validate(value)
                 if value.get("type") in real:
                     self.assertEqual(set(value), set(real[value["type"]]))
-                    optional = {"site", "resolved_at", "unit", "why", "text", "source", "from", "lat", "lon"}
+                    optional = {"site", "resolved_at", "unit", "why", "text", "source", "from", "lat", "lon", "standard", "coverage"}
                     self.assertLessEqual(set(value["data"]) ^ set(real[value["type"]]["data"]), optional)
 
     def test_openapi_is_valid(self):
