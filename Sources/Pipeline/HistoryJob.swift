@@ -1,3 +1,4 @@
+import Ring
 import Store
 import Synchronization
 import Telemetry

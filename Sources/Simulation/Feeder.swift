@@ -19,7 +19,6 @@ public final class Feeder: Sendable {
     public init(connection: ConnectionOptions) throws(MosquittoError) {
         address = connection.address
         publisher = try Publisher(options: connection, clientID: connection.clientID) { _ in }
-        try publisher.start()
     }
 
     /// Messages given to the library.
@@ -43,7 +42,7 @@ public final class Feeder: Sendable {
     @discardableResult
     public func send(topic: String, payload: [UInt8]) -> Bool {
         if publisher.inFlight >= Feeder.inFlight && !waitForRoom(below: Feeder.inFlight) { return false }
-        guard publisher.publish(topic: topic, payload: payload, qos: 1) != nil else {
+        guard publisher.publish(topic: topic, payload: payload) != nil else {
             refused.wrappingAdd(1, ordering: .relaxed)
             return false
         }

@@ -17,9 +17,9 @@ public final class MQTTOutlet: Outlet {
     fileprivate struct State {
         var mqtt: MQTTState
         /// Message id → event.
-        var sequences: [Int32: Int64] = [:]
+        var sequences: [Int: Int64] = [:]
         /// Acknowledgements that came before `publish` returned.
-        var early: Set<Int32> = []
+        var early: Set<Int> = []
         var tally = OutletTally()
     }
 
@@ -41,11 +41,10 @@ public final class MQTTOutlet: Outlet {
         self.record = record
         let made = try Publisher(
             options: connection, clientID: connection.clientID + "-out",
-            will: PublisherMessage(topic: "\(topicRoot)/state/patrol", payload: MQTTOutlet.presence(false, "gone")),
+            will: RetainedMessage(topic: "\(topicRoot)/state/patrol", payload: MQTTOutlet.presence(false, "gone")),
             listing: "\(topicRoot)/state/alerts/+"
         ) { [weak self] in self?.take($0) }
         publisher.withLock { $0 = made }
-        try made.start()
         stream.listen { [bell] in bell.ring() }
     }
 
@@ -57,7 +56,7 @@ public final class MQTTOutlet: Outlet {
         return Array(object.text.utf8)
     }
 
-    // MARK: What the broker says, on the library's thread
+    // MARK: What the broker says, on the publisher's thread
 
     private func take(_ word: Publisher.Word) {
         switch word {
@@ -111,7 +110,7 @@ public final class MQTTOutlet: Outlet {
         let since = Timestamp(milliseconds: Int64(Date().timeIntervalSince1970 * 1000)).rfc3339()
         let presence = MQTTOutlet.presence(true, since, epoch: stream.epochs.current)
         let topic = "\(topicRoot)/state/patrol"
-        expect(publisher.withLock { $0 }?.publish(topic: topic, payload: presence, qos: 1, retain: true), event: nil)
+        expect(publisher.withLock { $0 }?.publish(topic: topic, payload: presence, retain: true), event: nil)
     }
 
     private func publish(_ page: EventPage) {
@@ -119,9 +118,9 @@ public final class MQTTOutlet: Outlet {
         guard let publisher = publisher.withLock({ $0 }) else { return }
         for event in page.events {
             if let retained = event.retainedTopic {
-                expect(publisher.publish(topic: retained, payload: event.isEnd ? [] : event.json, qos: 1, retain: true), event: nil)
+                expect(publisher.publish(topic: retained, payload: event.isEnd ? [] : event.json, retain: true), event: nil)
             }
-            guard let id = publisher.publish(topic: event.topic, payload: event.json, qos: 1) else {
+            guard let id = publisher.publish(topic: event.topic, payload: event.json) else {
                 giveUp(event)
                 continue
             }
@@ -129,13 +128,13 @@ public final class MQTTOutlet: Outlet {
         }
     }
 
-    /// The library does not take it: its topic or size is impossible, which trying again does not change.
+    /// MQTT does not allow it: its topic or size is impossible, which trying again does not change.
     private func giveUp(_ event: StreamEvent) {
         record(
             .dead(
                 DeadLetter(
                     outlet: name, sequence: event.sequence, event: event.id, at: OutletTally.wall,
-                    attempts: 1, reason: "the MQTT library refuses topic or payload",
+                    attempts: 1, reason: "MQTT does not allow its topic or size",
                     payload: String(decoding: event.json, as: UTF8.self))))
         expect(nil, event: event.sequence)
     }
@@ -143,7 +142,7 @@ public final class MQTTOutlet: Outlet {
     /// - Parameters:
     ///   - id: nil where there is nothing to wait for.
     ///   - event: nil for an alert's retained state, which is no event of its own.
-    private func expect(_ id: Int32?, event: Int64?) {
+    private func expect(_ id: Int?, event: Int64?) {
         let moved: Int64? = state.withLock { state in
             if let id, state.early.remove(id) == nil {
                 if let event { state.sequences[id] = event } else { state.sequences[id] = State.noEvent }
@@ -164,7 +163,7 @@ public final class MQTTOutlet: Outlet {
         guard let publisher = publisher.withLock({ $0 }) else { return }
         for change in changes {
             expect(
-                publisher.publish(topic: change.topic, payload: change.row.map(payload) ?? [], qos: 1, retain: true), event: nil)
+                publisher.publish(topic: change.topic, payload: change.row.map(payload) ?? [], retain: true), event: nil)
         }
     }
 
@@ -180,21 +179,21 @@ public final class MQTTOutlet: Outlet {
         else { return }
         let body = RejectNotice.json(
             received: received, topic: topic, device: device, field: field, reason: reason, payload: payload, heldBack: held)
-        expect(publisher.publish(topic: "\(topicRoot)/rejects/\(gateway)", payload: Array(body.utf8), qos: 0), event: nil)
+        publisher.send(topic: "\(topicRoot)/rejects/\(gateway)", payload: Array(body.utf8))
     }
 
     /// Tells a gateway of itself; retained, so that its integrator finds it at any time.
     public func tell(_ status: GatewayStatus) {
         guard let publisher = publisher.withLock({ $0 }) else { return }
         let topic = "\(topicRoot)/status/\(status.gateway)"
-        expect(publisher.publish(topic: topic, payload: Array(status.payload.utf8), qos: 0, retain: true), event: nil)
+        publisher.send(topic: topic, payload: Array(status.payload.utf8), retain: true)
     }
 
     /// Says goodbye and ends the connection, when what is in flight is acknowledged or half a second is over.
     public func close() {
-        // Forgotten outside of the lock: its end waits for the library's thread, which may want the lock.
+        // Forgotten outside of the lock: its end waits for the publisher's thread, which may want the lock.
         guard let ending = publisher.withLock({ $0.take() }), ending.isConnected else { return }
-        ending.publish(topic: "\(topicRoot)/state/patrol", payload: MQTTOutlet.presence(false, "stopped"), qos: 1, retain: true)
+        ending.publish(topic: "\(topicRoot)/state/patrol", payload: MQTTOutlet.presence(false, "stopped"), retain: true)
         for _ in 0..<100 where ending.isConnected && ending.inFlight > 0 { usleep(5000) }
     }
 
@@ -227,8 +226,8 @@ public final class MQTTOutlet: Outlet {
                 throw OutletProblem("there is no connection to the broker")
             }
             let event = TestEvent.json(outlet: name)
-            guard let id = publisher.publish(topic: "\(topicRoot)/out/test", payload: event, qos: 1) else {
-                throw OutletProblem("the library did not take the test event")
+            guard let id = publisher.publish(topic: "\(topicRoot)/out/test", payload: event) else {
+                throw OutletProblem("MQTT does not allow the topic \(topicRoot)/out/test")
             }
             expect(id, event: nil)
             return "a test event was published on \(topicRoot)/out/test"

@@ -1,16 +1,16 @@
 import Glibc
 
-/// A thread of its own for work that must not share one: the source's and the processor's.
-final class WorkerThread: @unchecked Sendable {
+/// A thread of its own for work that must not share one: the source's, the processor's, the publisher's.
+public final class WorkerThread: @unchecked Sendable {
     private let body: @Sendable () -> Void
     // Written by `start`, read by `join`, both called by the owner.
     private var handle = pthread_t()
 
-    init(_ body: @escaping @Sendable () -> Void) {
+    public init(_ body: @escaping @Sendable () -> Void) {
         self.body = body
     }
 
-    func start() {
+    public func start() {
         let context = unsafe Unmanaged.passRetained(self).toOpaque()
         let code = unsafe pthread_create(
             &handle, nil,
@@ -22,5 +22,6 @@ final class WorkerThread: @unchecked Sendable {
         precondition(code == 0, "pthread_create: \(unsafe String(cString: strerror(code)))")
     }
 
-    func join() { pthread_join(handle, nil) }
+    /// Waits for its end; once, and not from the thread itself.
+    public func join() { pthread_join(handle, nil) }
 }
