@@ -50,6 +50,7 @@ final class LiveSource: SubscriberHandler, @unchecked Sendable {
     /// The wall clock less the steady one, in ms, when last looked at.
     private var clockOffset: Int64?
     private var flood = FloodMeter()
+    /// When the first reading came whose commit is not asked for yet, monotonic ns.
     private var batchStartedAt: Int64 = 0
     /// In a flood the socket is left alone for a millisecond, so that a wake-up brings many messages and a commit more.
     private var isNapping = false
@@ -187,7 +188,7 @@ final class LiveSource: SubscriberHandler, @unchecked Sendable {
     /// `poll`, a clock and a publication for each would cost more than the packet.
     private func readBurst(_ subscriber: Subscriber) {
         readClock()
-        if signals.committed >= decoder.publishedSequence { batchStartedAt = ServerClock.monotonicNanoseconds }
+        if signals.requested >= decoder.publishedSequence { batchStartedAt = ServerClock.monotonicNanoseconds }
         var reads = 0
         while subscriber.state != .connecting || reads == 0 {
             let before = subscriber.receivedCount

@@ -54,7 +54,7 @@ final class TrackRollups {
             if let all = source.cameras {
                 for beat in all[device] ?? [] where beat.ts >= from && beat.ts < to { add(beat) }
             } else {
-                find(.bodycam, device, from, to) { add(Heartbeat($0.reading, boot: $0.boot.utf8)) }
+                find(.bodycam, device, from, to) { add(Heartbeat($0)) }
             }
         }
     }
@@ -214,7 +214,7 @@ final class TrackRollups {
             if kind == .vehicle {
                 source.vehicles?[device, default: []].append(VehicleFix(stored.reading))
             } else {
-                source.cameras?[device, default: []].append(Heartbeat(stored.reading, boot: stored.boot.utf8))
+                source.cameras?[device, default: []].append(Heartbeat(stored))
             }
         }
     }
@@ -274,5 +274,12 @@ extension BodycamSums {
         sos = values[7] ?? 0
         storageFree = values[8]
         heartbeats = values[9] ?? 0
+    }
+}
+
+extension Heartbeat {
+    fileprivate init(_ stored: StoredReadings.Stored) {
+        var boot = stored.boot
+        self = boot.withUTF8 { unsafe Heartbeat(stored.reading, boot: $0) }
     }
 }

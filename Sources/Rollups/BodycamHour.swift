@@ -13,21 +13,16 @@ public struct Heartbeat: BitwiseCopyable, Sendable {
     /// Of the boot id, 0 where it was not sent.
     var boot: UInt64
 
-    public init(_ reading: borrowing Reading, boot: some Sequence<UInt8>) {
+    /// - Parameter boot: the boot id's UTF-8, empty where it was not sent.
+    public init(_ reading: borrowing Reading, boot: UnsafeBufferPointer<UInt8>) {
         ts = reading.ts
         battery = reading.value(BodycamValue.battery).map { Int32(($0 * 100).rounded()) } ?? -1
         isCharging = reading.bit(0) == true
         isRecording = reading.bit(1) == true
         isSOS = reading.bit(2) == true
         storageFree = reading.value(BodycamValue.storageFree).map { Int64($0.rounded()) } ?? -1
-        // FNV-1a, 64 bit; never 0. By the text alone: a reading read back from the store has its texts beside it.
-        var hash: UInt64 = 0xCBF2_9CE4_8422_2325
-        var isSent = false
-        for byte in boot {
-            hash = (hash ^ UInt64(byte)) &* 0x100_0000_01B3
-            isSent = true
-        }
-        self.boot = isSent ? hash | 1 : 0
+        // Never 0. By the text alone: a reading read back from the store has its texts beside it.
+        self.boot = boot.isEmpty ? 0 : unsafe Identifier.fnv1a(boot) | 1
     }
 }
 

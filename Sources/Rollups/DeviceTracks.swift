@@ -38,8 +38,8 @@ public final class BodycamTracks {
     public func reserve(device: UInt32, newest: Timestamp = .distantPast) { tracks.reserve(device: device, newest: newest) }
 
     /// Adds an accepted reading, at the engine's clock.
-    public func add(_ reading: borrowing Reading, boot: some Sequence<UInt8>, clock: Timestamp) {
-        tracks.add(device: reading.device, Heartbeat(reading, boot: boot), clock: reading.isBackfill ? clock : nil)
+    public func add(_ reading: borrowing Reading, boot: UnsafeBufferPointer<UInt8>, clock: Timestamp) {
+        tracks.add(device: reading.device, unsafe Heartbeat(reading, boot: boot), clock: reading.isBackfill ? clock : nil)
     }
 
     public func note(device: UInt32, ts: Timestamp) { tracks.note(device, ts, nil) }

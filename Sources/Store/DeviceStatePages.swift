@@ -25,7 +25,7 @@ public enum DeviceStatePage {
     public static let devices = 128
     static let table = "CREATE TABLE device_page (page INTEGER PRIMARY KEY, states BLOB NOT NULL);"
 
-    static func bytes(_ states: some Sequence<DeviceState>) -> [UInt8] {
+    static func bytes(_ states: [DeviceState]) -> [UInt8] {
         var bytes: [UInt8] = []
         bytes.reserveCapacity(devices * MemoryLayout<DeviceState>.stride)
         for state in states {
@@ -95,7 +95,7 @@ extension StoreWriter {
     }
 
     /// Writes the states of up to 128 devices, of whom the first has the number `page` × 128.
-    public func write(states: some Sequence<DeviceState>, page: Int) throws(StoreError) {
+    public func write(states: [DeviceState], page: Int) throws(StoreError) {
         statements.devicePage.bind(1, Int64(page))
         statements.devicePage.bindBlob(2, DeviceStatePage.bytes(states))
         try statements.devicePage.run()

@@ -31,6 +31,7 @@ public struct Alert: Sendable, Equatable {
 /// Ids that follow from what they name, so that the same recording gives the same ids however it is cut.
 public enum Identifier {
     /// FNV-1a, 64 bit (Fowler, Noll, Vo; IETF draft-eastlake-fnv).
+    @inlinable
     public static func fnv1a(_ bytes: some Sequence<UInt8>) -> UInt64 {
         bytes.reduce(0xCBF2_9CE4_8422_2325) { ($0 ^ UInt64($1)) &* 0x100_0000_01B3 }
     }

@@ -133,7 +133,8 @@ private func sums(_ readings: [Reading]) -> VehicleSums {
         if let recording { reading.setBit(1, recording) }
         if let sos { reading.setBit(2, sos) }
         reading.bootBytes = UInt8(boot.utf8.count)
-        return Heartbeat(reading, boot: boot.utf8)
+        var boot = boot
+        return boot.withUTF8 { unsafe Heartbeat(reading, boot: $0) }
     }
 
     private func sums(_ beats: [Heartbeat], carry: Heartbeat? = nil, next: Heartbeat? = nil) -> BodycamSums {

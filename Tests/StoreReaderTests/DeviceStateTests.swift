@@ -18,7 +18,7 @@ import Testing
         try store.commit { writer in
             for first in stride(from: 0, to: count, by: DeviceStatePage.devices) {
                 try writer.write(
-                    states: states[first..<min(count, first + DeviceStatePage.devices)], page: first / DeviceStatePage.devices)
+                    states: Array(states[first..<min(count, first + DeviceStatePage.devices)]), page: first / DeviceStatePage.devices)
             }
         }
         var found: [DeviceState] = []

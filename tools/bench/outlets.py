@@ -2,19 +2,17 @@
 
 A reading over the level fires an alert and makes a task, one below resolves it: three events for two readings. Events for
 the drains are written into a store at rest."""
-import asyncio
 import bisect
+import contextlib
 import json
 import re
 import resource
-import selectors
 import socket
 import sqlite3
 import subprocess
 import sys
 import threading
 import time
-import urllib.request
 
 from processes import Mosquitto, PatrolSubscriber, Process, free_port, wait_stored
 from toolchain import BenchError
@@ -46,43 +44,6 @@ class Patrol(PatrolSubscriber):
         (folder / "patrol.yaml").write_text(settings)
         Process.__init__(self, [bench.patrol, "run", "--config", folder / "patrol.yaml"], log=folder / "patrol.log")
         self.store = store
-
-
-class Hook(asyncio.Protocol):
-    """A receiver that answers 204 and notes when each event came."""
-
-    came = None
-    ANSWER = b"HTTP/1.1 204 No Content\r\n\r\n"
-    HEAD = re.compile(rb"webhook-id: *([^\r]+)\r\n", re.I)
-    LENGTH = re.compile(rb"content-length: *(\d+)\r\n", re.I)
-
-    def connection_made(self, transport):
-        self.transport, self.buffer = transport, b""
-
-    def data_received(self, data):
-        self.buffer += data
-        while (end := self.buffer.find(b"\r\n\r\n")) >= 0:
-            head = self.buffer[:end + 4]
-            whole = end + 4 + int(self.LENGTH.search(head)[1])
-            if len(self.buffer) < whole:
-                return
-            self.came[self.HEAD.search(head)[1].decode()] = time.time()
-            self.buffer = self.buffer[whole:]
-            self.transport.write(self.ANSWER)
-
-
-class Receiver(threading.Thread):
-    def __init__(self):
-        super().__init__(daemon=True)
-        self.came, self.port = {}, free_port()
-        self.start()
-
-    def run(self):
-        async def serve():
-            server = await asyncio.get_running_loop().create_server(
-                lambda: type("Hook", (Hook,), {"came": self.came})(), "127.0.0.1", self.port)
-            await server.serve_forever()
-        asyncio.run(serve())
 
 
 def stream(http, after=""):
@@ -125,29 +86,19 @@ def ingest(bench, readers, rate, seconds):
             deaf = socket.create_server(("127.0.0.1", 0), backlog=64)
             with Patrol(bench, broker.port, store, deaf.getsockname()[1] if crowded else None) as patrol:
                 patrol.wait_ready()
-                connections = [stream(patrol.http) for _ in range(readers if crowded else 0)]
-                selector = selectors.DefaultSelector()
-                for connection in connections:
-                    selector.register(connection, selectors.EVENT_READ)
-                stopping = threading.Event()
-
-                def read():
-                    while not stopping.is_set():
-                        for key, _ in selector.select(0.2) if connections else ():
-                            key.fileobj.recv(1 << 16)
-                reader = threading.Thread(target=read, daemon=True)
+                consumers = contextlib.nullcontext()
                 if crowded:
-                    reader.start()
-                # Both runs have the same alerts: only who listens differs.
-                alerts = threading.Thread(target=publish, args=(broker.port, 50, 66, seconds), daemon=True)
-                alerts.start()
-                began = time.monotonic()
-                total, _, _ = flood(broker.port, rate, seconds)
-                alerts.join()
-                wait_stored(store, total + int(66 * seconds), patrol, interval_seconds=0.02)
-                taken = time.monotonic() - began
-                stopping.set()
-                return taken
+                    consumers = Consumers(bench, patrol, readers=readers)
+                    consumers.wait_ready()
+                with consumers:
+                    # Both runs have the same alerts: only who listens differs.
+                    alerts = threading.Thread(target=publish, args=(broker.port, 50, 66, seconds), daemon=True)
+                    alerts.start()
+                    began = time.monotonic()
+                    total, _, _ = flood(broker.port, rate, seconds)
+                    alerts.join()
+                    wait_stored(store, total + int(66 * seconds), patrol, interval_seconds=0.02)
+                    return time.monotonic() - began
     return once(False), once(True)
 
 
@@ -186,88 +137,53 @@ def written(store):
         return {f"{epoch}-{seq}": at / 1000 for seq, at in db.execute("SELECT seq, at FROM outbox")}
 
 
-class Follower(threading.Thread):
-    """Notes when each event came over a way of its own."""
+class Consumers(Process):
+    """Consumers in one process that costs little: what reached them, and when commits became visible."""
 
-    def __init__(self, body):
-        super().__init__(daemon=True)
-        self.came, self.body, self.stopping = {}, body, False
-        self.start()
+    def __init__(self, bench, patrol, readers=0, pollers=0, mqtt=0, hook=0, watch=False):
+        hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+        resource.setrlimit(resource.RLIMIT_NOFILE, (min(hard, 65536) if hard > 0 else 65536, hard))
+        self.out = patrol.store.parent / "consumers.txt"
+        index = f"{patrol.store}-shm" if watch else "-"
+        super().__init__([bench.tools / "consumers", patrol.http.split(":")[1], readers, pollers, mqtt, hook, index, self.out])
 
-    def run(self):
-        try:
-            self.body(self)
-        except OSError:
-            pass
+    def wait_ready(self):
+        if self.line().strip() != "ready":
+            raise BenchError("the consumers are not ready")
 
-
-MARK = b'\ndata: {"specversion"'
-ID = re.compile(rb'"id":"([0-9a-f]{8}-\d+)"')
-
-
-# Notes when each commit became visible: the change counter of the WAL index (SQLite, "WAL-mode File Format" §2.1) is looked
-# at every tenth of a millisecond by a process of its own.
-WITNESS = """
-import mmap, sys, time
-with open(sys.argv[1], "rb") as file, open(sys.argv[2], "w", buffering=1) as out:
-    index, last = mmap.mmap(file.fileno(), 48, access=mmap.ACCESS_READ), None
-    while True:
-        if index[8:12] != last:
-            last = index[8:12]
-            print(time.time(), file=out)
-        time.sleep(0.0001)
-"""
+    def end(self):
+        """By way: event id → seconds when it came first, and how often any came; seconds of the commits; events of each reader."""
+        self.stop(check=True)
+        ways, commits, readers = {}, [], []
+        for words in map(str.split, self.out.read_text().splitlines()):
+            if words[0] == "commit":
+                commits.append(float(words[1]))
+            elif words[0] == "reader":
+                readers.append(int(words[1]))
+            else:
+                ways.setdefault(words[0], []).append((words[1], float(words[2])))
+        return ways, commits, readers
 
 
 def latency(bench, seconds):
     """Milliseconds from the commit of an event to its arrival, by outlet; and of the commit itself, from the event's writing."""
-    # The receivers are threads here: with the usual 5 ms one would wait for another longer than for Patrol.
-    sys.setswitchinterval(0.0001)
     with bench.store() as store, Mosquitto(store.parent) as broker:
-        receiver = Receiver()
-        with Patrol(bench, broker.port, store, receiver.port) as patrol:
+        hook = free_port()
+        with Patrol(bench, broker.port, store, hook) as patrol:
             patrol.wait_ready()
-
-            def sse(me):
-                s = stream(patrol.http)
-                while data := s.recv(1 << 20):
-                    now = time.time()
-                    for name in ID.findall(data):
-                        me.came[name.decode()] = now
-
-            def poll(me):
-                after = "0"
-                while True:
-                    with urllib.request.urlopen(f"http://{patrol.http}/api/v1/events?after={after}&limit=1000&wait=30") as answer:
-                        body = answer.read()
-                    now, page = time.time(), json.loads(body)
-                    after = page["next"]
-                    for event in page["items"]:
-                        me.came[event["id"]] = now
-
-            listener = subprocess.Popen(["mosquitto_sub", "-p", str(broker.port), "-q", "1", "-t", "patrol/v1/out/#"], stdout=subprocess.PIPE)
-
-            def mqtt(me):
-                for line in listener.stdout:
-                    me.came[ID.search(line)[1].decode()] = time.time()
-
-            seen = store.parent / "commits.txt"
-            witness = subprocess.Popen([sys.executable, "-c", WITNESS, f"{store}-shm", seen])
-            followers = {"sse": Follower(sse), "poll": Follower(poll), "mqtt": Follower(mqtt)}
-            time.sleep(1)
-            total, _ = publish(broker.port, 50, 66, seconds)
-            wait_stored(store, total, patrol, interval_seconds=0.05)
-            time.sleep(1)
-            times = written(store)
-            for child in (listener, witness):
-                child.terminate()
-                child.wait()
-            commits = [float(line) for line in seen.read_text().splitlines()]
+            with Consumers(bench, patrol, readers=1, pollers=1, mqtt=broker.port, hook=hook, watch=True) as consumers:
+                consumers.wait_ready()
+                time.sleep(1)
+                total, _ = publish(broker.port, 50, 66, seconds)
+                wait_stored(store, total, patrol, interval_seconds=0.05)
+                time.sleep(1)
+                times = written(store)
+                ways, commits, _ = consumers.end()
             # The first commit behind its writing, which is rounded to a millisecond.
             committed = {i: commits[bisect.bisect_left(commits, at - 0.0005)] for i, at in times.items()}
-            ways = {name: follower.came for name, follower in followers.items()} | {"webhook": receiver.came}
             result = {}
-            for name, came in ways.items():
+            for name in ("sse", "poll", "mqtt", "webhook"):
+                came = dict(reversed(ways.get(name, [])))
                 if len(came) < len(times):
                     raise BenchError(f"{name}: {len(came)} of {len(times)} events came")
                 result[name] = percentiles([max(0, came[i] - at) * 1000 for i, at in committed.items()])
@@ -330,16 +246,23 @@ def webhook_drain(bench, events):
         with sqlite3.connect(store) as db:
             db.execute("UPDATE outbox SET payload = replace(payload, '\"subject\":\"a0123456789abcdef\"', '\"subject\":\"a' || seq || '\"')")
             db.execute("INSERT OR REPLACE INTO outlet (name, delivered) VALUES ('mqtt', ?)", (events,))
-        receiver = Receiver()
-        with Patrol(bench, broker.port, store, receiver.port) as patrol:
+        hook = free_port()
+        with Patrol(bench, broker.port, store, hook) as patrol:
             patrol.wait_ready()
-            end = time.monotonic() + 120
-            while len(receiver.came) < events:
-                if time.monotonic() > end:
-                    raise BenchError(f"{len(receiver.came)} of {events} webhooks came\n{patrol.tail()}")
-                time.sleep(0.02)
-            first, last = min(receiver.came.values()), max(receiver.came.values())
-            return events / (last - first)
+            with Consumers(bench, patrol, hook=hook) as consumers:
+                end = time.monotonic() + 120
+                while delivered(store, "webhook:bench") < events:
+                    if time.monotonic() > end:
+                        raise BenchError(f"{delivered(store, 'webhook:bench')} of {events} webhooks came\n{patrol.tail()}")
+                    time.sleep(0.05)
+                came = [at for _, at in consumers.end()[0]["webhook"]]
+            return events / (max(came) - min(came))
+
+
+def delivered(store, outlet):
+    with sqlite3.connect(f"file:{store}?mode=ro", uri=True) as db:
+        row = db.execute("SELECT delivered FROM outlet WHERE name = ?", (outlet,)).fetchone()
+        return row[0] if row else 0
 
 
 def crowd(bench, readers, seconds):
@@ -349,40 +272,14 @@ def crowd(bench, readers, seconds):
             patrol.wait_ready()
             time.sleep(1)
             before = patrol.memory_megabytes()[0]
-            hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
-            resource.setrlimit(resource.RLIMIT_NOFILE, (min(hard, 65536) if hard > 0 else 65536, hard))
-
-            async def follow():
-                host, port = patrol.http.split(":")
-                connections = []
-                for _ in range(readers):
-                    reader, writer = await asyncio.open_connection(host, int(port), limit=1 << 20)
-                    writer.write(b"GET /api/v1/stream HTTP/1.1\r\nHost: x\r\n\r\n")
-                    connections.append((reader, writer))
-                for reader, _ in connections:
-                    await reader.readuntil(b"event: hello")
-                await asyncio.sleep(1)
+            with Consumers(bench, patrol, readers=readers) as consumers:
+                consumers.wait_ready()
+                time.sleep(1)
                 memory = (patrol.memory_megabytes()[0] - before) * 1024 / readers
-                samples, counts = [], [0] * readers
-
-                async def read(number, reader):
-                    while data := await reader.read(1 << 18):
-                        now = time.time()
-                        names = ID.findall(data)
-                        counts[number] += len(names)
-                        if number % 20 == 0:
-                            samples.extend((name.decode(), now) for name in names)
-
-                tasks = [asyncio.create_task(read(n, reader)) for n, (reader, _) in enumerate(connections)]
-                publisher = asyncio.to_thread(publish, broker.port, 50, 66, seconds)
-                total, _ = await publisher
-                await asyncio.sleep(2)
-                for task in tasks:
-                    task.cancel()
-                return memory, samples, counts, total
-
-            memory, samples, counts, total = asyncio.run(follow())
-            times = written(store)
+                publish(broker.port, 50, 66, seconds)
+                time.sleep(2)
+                times = written(store)
+                ways, _, counts = consumers.end()
             if set(counts) != {len(times)}:
                 raise BenchError(f"{min(counts)} to {max(counts)} of {len(times)} events came to a reader")
-            return percentiles([(now - times[name]) * 1000 for name, now in samples]), memory
+            return percentiles([(at - times[name]) * 1000 for name, at in ways["sse"]]), memory

@@ -15,6 +15,7 @@ PROGRAMS = {
     "floor_fence": ("floors/fence.c", []),
     "stub_broker": ("probes/stub_broker.c", []),
     "publish": ("probes/publish.c", []),
+    "consumers": ("probes/consumers.c", ["-lpthread"]),
     "latency": ("probes/latency.c", ["-lsqlite3", "-lpthread"]),
     "count_allocations.so": ("probes/count_allocations.c", ["-shared", "-fPIC"]),
     "copy_signal_mask.so": ("probes/copy_signal_mask.c", ["-shared", "-fPIC"]),
