@@ -58,10 +58,7 @@ extension Engine {
         try store.writeAlertEvent(
             alert: row.id, state: "escalated", at: snapshot.escalatedAt ?? row.startedAt, value: row.value,
             clock: snapshot.clock)
-        guard options.publishes else { return }
-        var event = CloudEvents.alert(row, detail, options: options, step: "escalated-\(row.severity)")
-        event.sequence = try store.append(outbox: event)
-        result.events.append(event)
+        try publish(CloudEvents.alert(row, detail, options: options, step: "escalated-\(row.severity)"), into: &result)
     }
 
     /// Open alerts of rules that were changed or taken away.
@@ -79,12 +76,9 @@ extension Engine {
             try ruleRows.write(reason: AlertSnapshot.Reason.rule.rawValue, of: row.id)
             try store.writeAlertEvent(
                 alert: row.id, state: row.state, at: state.clock, value: row.value, clock: state.clock)
-            guard options.publishes else { continue }
             // The rule may be gone: what the alert has said is all that is known.
             let detail = try ruleRows.detail(of: row.id)
-            var event = CloudEvents.alert(row, detail ?? AlertDetail(ofUnknown: row), options: options)
-            event.sequence = try store.append(outbox: event)
-            result.events.append(event)
+            try publish(CloudEvents.alert(row, detail ?? AlertDetail(ofUnknown: row), options: options), into: &result)
         }
         endedByRules.removeAll()
     }

@@ -77,11 +77,7 @@ extension Engine {
             what: isAcknowledgement ? "acknowledged" : "comment", at: clock, who: action.author, role: action.role.rawValue,
             text: action.text(isAcknowledgement ? "why" : "text"))
         _ = try actionRows.write(note, of: id)
-        if options.publishes {
-            var event = CloudEvents.note(note, on: alert, options: options)
-            event.sequence = try store.append(outbox: event)
-            result.events.append(event)
-        }
+        try publish(CloudEvents.note(note, on: alert, options: options), into: &result)
         var answer = JSONObject()
         answer.add("id", id)
         answer.add("state", alert.state)

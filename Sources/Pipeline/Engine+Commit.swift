@@ -169,11 +169,7 @@ extension Engine {
         try store.writeAlertEvent(
             alert: row.id, state: row.state, at: row.resolvedAt ?? row.firedAt ?? row.startedAt, value: row.value,
             clock: snapshot.clock)
-        if options.publishes {
-            var event = CloudEvents.alert(row, detail, options: options)
-            event.sequence = try store.append(outbox: event)
-            result.events.append(event)
-        }
+        try publish(CloudEvents.alert(row, detail, options: options), into: &result)
     }
 
     func alert(_ snapshot: AlertSnapshot) -> Alert {

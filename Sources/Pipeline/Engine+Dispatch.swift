@@ -185,10 +185,7 @@ extension Engine {
             dispatchJournal.written += 1
             try taskRows.write(event)
             try unitRows.write(event)
-            guard options.publishes else { continue }
-            var row = CloudEvents.task(event, options: options)
-            row.sequence = try store.append(outbox: row)
-            result.events.append(row)
+            try publish(CloudEvents.task(event, options: options), into: &result)
         }
     }
 

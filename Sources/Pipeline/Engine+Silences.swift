@@ -107,22 +107,15 @@ extension Engine {
             case .moved(let alert, let silence): try silenceRows.set(silence, of: alert)
             case .expired(let number, let silence):
                 try silenceRows.write(silence, number: number)
-                try publish(CloudEvents.silence(silence, "expired", at: silence.endedAt ?? silence.endsAt, options: options), &result)
+                try publish(CloudEvents.silence(silence, "expired", at: silence.endedAt ?? silence.endsAt, options: options), into: &result)
             case .speaks(let snapshot, let moment):
                 let row = alert(snapshot)
                 let detail = AlertDetail(snapshot, device: table.devices[Int(snapshot.device)], self)
                 try ruleRows.write(detail: detail, of: row.id)
                 try store.writeAlertEvent(alert: row.id, state: "unsilenced", at: moment, value: row.value, clock: moment)
-                try publish(CloudEvents.alert(row, detail, options: options, unsilencedAt: moment), &result)
+                try publish(CloudEvents.alert(row, detail, options: options, unsilencedAt: moment), into: &result)
             }
         }
-    }
-
-    private func publish(_ event: OutboxRow, _ result: inout Committed) throws(StoreError) {
-        guard options.publishes else { return }
-        var event = event
-        event.sequence = try store.append(outbox: event)
-        result.events.append(event)
     }
 
     // MARK: Actions
@@ -144,7 +137,7 @@ extension Engine {
         silences.standing.append((number, silence))
         refreshNextDue()
         try silenceRows.write(silence, number: number)
-        try publish(CloudEvents.silence(silence, "created", at: clock, options: options), &result)
+        try publish(CloudEvents.silence(silence, "created", at: clock, options: options), into: &result)
         return .success(CloudEvent.data(silence).text)
     }
 

@@ -45,6 +45,7 @@ public final class LivePipeline: Service {
         unsafe self.store = store
         try LivePipeline.take(devices: settings.devices, into: store)
         try LivePipeline.take(areas: settings.world.areas, into: store)
+        store.prepareLog()
         let registry = DeviceRegistry(
             requiresKnown: settings.devices != nil && !settings.registersUnknownDevices)
         for device in try store.devices() {
@@ -107,7 +108,7 @@ public final class LivePipeline: Service {
     }
 
     private static func publish(_ committed: Committed, to stream: EventStream, _ outlet: MQTTOutlet) {
-        if !committed.events.isEmpty { stream.committed() }
+        if !committed.events.isEmpty { stream.committed(committed.events) }
         for status in committed.gateways { outlet.tell(status) }
         guard !committed.rejects.isEmpty else { return }
         let now = ServerClock.now

@@ -304,6 +304,7 @@ final class Processor {
             inbox.outlets.giveBack(changes)
             throw error
         }
+        publish(committed)
         changes.answer(true)
         let ended = ServerClock.monotonicNanoseconds
         if flushesMinutes { flushedAt = ended }
@@ -311,7 +312,6 @@ final class Processor {
         inserted = next
         status.committed(engine: engine, counts: committed.counts, nanoseconds: ended - began)
         watchLog()
-        publish(committed)
         self.actions.answer(committed.answers)
     }
 

@@ -112,3 +112,20 @@ final class Statement {
 // SQLITE_TRANSIENT: SQLite copies the bytes before the call returns.
 private let transient = unsafe unsafeBitCast(-1, to: sqlite3_destructor_type.self)
 private nonisolated(unsafe) let emptyText = unsafe UnsafePointer<CChar>(strdup(""))!
+
+/// How many frames the write-ahead log has as of the last commit of a connection. Lives as long as the connection; the
+/// same thread's.
+@safe
+final class LogLength {
+    private(set) var frames: Int64 = 0
+
+    /// After `PRAGMA wal_autocheckpoint`, which uses the same hook.
+    init(_ connection: Connection) {
+        _ = unsafe sqlite3_wal_hook(
+            connection.handle,
+            { context, _, _, frames in
+                unsafe Unmanaged<LogLength>.fromOpaque(context!).takeUnretainedValue().frames = Int64(frames)
+                return SQLITE_OK
+            }, Unmanaged.passUnretained(self).toOpaque())
+    }
+}

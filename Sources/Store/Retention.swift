@@ -56,7 +56,7 @@ extension StoreWriter {
         let surplus = min(pages, free - StoreWriter.keptPages(of: try pragma("page_count")))
         guard surplus > 0 else { return 0 }
         try connection.execute("PRAGMA incremental_vacuum(\(surplus))")
-        checkpointer.committed(on: connection)
+        committed()
         return free - (try pragma("freelist_count"))
     }
 

@@ -16,7 +16,7 @@ struct StreamStatements {
 
     init(_ connection: Connection) throws(StoreError) {
         event = try connection.prepare(
-            "INSERT INTO outbox (topic, retained_topic, is_end, payload, at) VALUES (?,?,?,?,\(StreamSchema.nowSQL))")
+            "INSERT INTO outbox (topic, retained_topic, is_end, payload, at) VALUES (?,?,?,?,?)")
         retain = try connection.prepare("INSERT OR REPLACE INTO retained VALUES (?,?,?)")
         release = try connection.prepare("DELETE FROM retained WHERE topic = ?")
         trim = try connection.prepare(
@@ -42,25 +42,30 @@ struct StreamStatements {
 
 /// The event stream: rows of the outbox, numbered without a gap in the order of their commit.
 extension StoreWriter {
-    /// Appends to the outbox and keeps the retained state of what is open; returns the event's sequence number.
-    public func append(outbox row: OutboxRow) throws(StoreError) -> Int64 {
+    /// Appends to the outbox and keeps the retained state of what is open.
+    /// - Returns: the event as it stands there, with its number and its time.
+    @discardableResult
+    public func append(outbox event: OutboxRow) throws(StoreError) -> OutboxRow {
+        var row = event
+        row.at = StreamMarker.nowMilliseconds
         let insert = statements.stream.event
         insert.bind(1, row.topic)
         insert.bind(2, row.retainedTopic)
         insert.bind(3, row.isEnd ? 1 : Int64(0))
         insert.bind(4, row.payload)
+        insert.bind(5, row.at)
         try insert.run()
-        let sequence = unsafe sqlite3_last_insert_rowid(connection.handle)
-        marker.append(sequence)
-        guard let topic = row.retainedTopic else { return sequence }
+        row.sequence = unsafe sqlite3_last_insert_rowid(connection.handle)
+        marker.append(row.sequence)
+        guard let topic = row.retainedTopic else { return row }
         let retain = row.isEnd ? statements.stream.release : statements.stream.retain
         retain.bind(1, topic)
         if !row.isEnd {
-            retain.bind(2, sequence)
+            retain.bind(2, row.sequence)
             retain.bind(3, row.payload)
         }
         try retain.run()
-        return sequence
+        return row
     }
 
     /// Takes away events written before `moment` (UTC ms), the oldest first and at most `limit`.

@@ -19,6 +19,7 @@ public final class StoreWriter {
     let tracks: TrackStatements
     /// Off the commit path: moves the write-ahead log into the database.
     public let checkpointer: Checkpointer
+    private let log: LogLength
 
     /// Opens the store, making or migrating it.
     /// - Parameter walCapBytes: beyond this the write-ahead log raises an alarm (`Checkpointer.isOverCap`).
@@ -45,6 +46,7 @@ public final class StoreWriter {
         marker = StreamMarker(path: path)
         tracks = try TrackStatements(connection)
         checkpointer = Checkpointer(path: path, capBytes: walCapBytes)
+        log = LogLength(connection)
         try noticeRestoredBackup()
     }
 
@@ -109,8 +111,11 @@ public final class StoreWriter {
     public func commit() throws(StoreError) {
         try connection.execute("COMMIT")
         marker.committed()
-        checkpointer.committed(on: connection)
+        committed()
     }
+
+    /// After anything that the connection has committed.
+    func committed() { checkpointer.committed(frames: log.frames, on: connection) }
 
     public func rollback() {
         marker.rolledBack()
@@ -127,9 +132,12 @@ public final class StoreWriter {
     /// it waits for nobody, but for the disk.
     public func shrinkLog() {
         guard !checkpointer.isBusy else { return }
-        _ = unsafe sqlite3_wal_checkpoint_v2(connection.handle, nil, SQLITE_CHECKPOINT_TRUNCATE, nil, nil)
-        checkpointer.measure()
+        let code = unsafe sqlite3_wal_checkpoint_v2(connection.handle, nil, SQLITE_CHECKPOINT_TRUNCATE, nil, nil)
+        if code == SQLITE_OK { checkpointer.note(frames: 0) }
     }
+
+    /// Before many commits are to come: makes the log's file long, so that each costs less.
+    public func prepareLog() { checkpointer.prepareLog() }
 
     /// Moves the whole log into the database, at a clean end.
     public func close() {

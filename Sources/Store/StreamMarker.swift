@@ -56,16 +56,21 @@ final class StreamMarker {
 
     func rolledBack() { appended = nil }
 
-    private func write() {
-        guard descriptor >= 0 else { return }
+    /// The server's clock, UTC ms.
+    static var nowMilliseconds: Int64 {
         var now = timespec()
         unsafe clock_gettime(CLOCK_REALTIME, &now)
+        return milliseconds(now)
+    }
+
+    private func write() {
+        guard descriptor >= 0 else { return }
         // Of one length always, so that one write replaces the whole.
         func wide(_ number: Int64) -> String {
             let digits = String(number)
             return String(repeating: "0", count: max(0, 19 - digits.count)) + digits
         }
-        let text = "\(epoch) \(wide(sequence)) \(wide(StreamMarker.milliseconds(now)))\n"
+        let text = "\(epoch) \(wide(sequence)) \(wide(StreamMarker.nowMilliseconds))\n"
         let bytes = Array(text.utf8)
         _ = unsafe pwrite(descriptor, bytes, bytes.count, 0)
     }

@@ -5,9 +5,10 @@ import Synchronization
 
 /// The stream of a store, for any number of outlets and readers.
 ///
-/// One thread reads what each commit has added, once, on a connection of its own, and keeps the newest events in memory;
-/// who is at the stream's end is served from there and touches no disk. Who is behind reads pages from the store. The
-/// writer only calls ``committed()``, which costs a semaphore's signal.
+/// The writer hands over what each commit has added; one thread keeps the newest events in memory, and reads from the
+/// store, on a connection of its own, what was not handed over. Who is at the stream's end is served from memory and
+/// touches no disk. Who is behind reads pages from the store. The writer only calls ``committed(_:)``, which costs a
+/// semaphore's signal.
 public final class EventStream: Sendable {
     /// What is kept in memory: at most so many events and bytes.
     static let tailEvents = 4096, tailBytes = 8 << 20
@@ -42,6 +43,7 @@ public final class EventStream: Sendable {
     private let historyQueue = DispatchQueue(label: "patrol.stream.history")
     private let bell = DispatchSemaphore(value: 0)
     private let isRung = Atomic<Bool>(false)
+    private let handedOver = Mutex<[OutboxRow]>([])
     private let state: Mutex<State>
 
     public init(path: String) throws(StoreError) {
@@ -59,7 +61,9 @@ public final class EventStream: Sendable {
     deinit { stop() }
 
     /// A commit may have added events. Any thread; never waits.
-    public func committed() {
+    /// - Parameter events: those of the commit, as they stand in the stream; what is left out is read from the store.
+    public func committed(_ events: [OutboxRow] = []) {
+        handedOver.withLock { if $0.count < EventStream.tailEvents { $0 += events } }
         if !isRung.exchange(true, ordering: .acquiringAndReleasing) { bell.signal() }
     }
 
@@ -176,8 +180,19 @@ public final class EventStream: Sendable {
         return max(0.001, min(EventStream.lookSeconds, (next - .now) / .seconds(1)))
     }
 
-    /// Takes what the store has behind the newest event in memory.
+    /// Takes what was handed over where it follows the newest event in memory, and else what the store has.
     private func load() {
+        let handed = handedOver.withLock { rows in
+            defer { rows.removeAll() }
+            return rows
+        }
+        let isNext = state.withLock { state in
+            let rows = handed.drop { $0.sequence <= state.last }
+            guard let first = rows.first, first.sequence == state.last + 1 else { return false }
+            state.take(rows.map { StreamEvent($0, epochs: epochs) })
+            return true
+        }
+        if isNext { return }
         while true {
             let after = state.withLock { $0.last }
             guard let page = try? live.page(after: after), !page.rows.isEmpty else { return }
