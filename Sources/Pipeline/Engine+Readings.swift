@@ -50,6 +50,7 @@ extension Engine {
         unsafe advance(reading.pointee)
 
         // Rollups.
+        if !options.rollsUp { return }
         switch kind {
         case .noise: unsafe minutes.add(reading.pointee, clock: state.clock)
         case .vehicle: unsafe tracks.vehicles.add(reading.pointee, clock: state.clock)

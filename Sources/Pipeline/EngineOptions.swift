@@ -49,6 +49,8 @@ public struct EngineOptions: Sendable {
     /// bounded by it.
     public var checkpointReadings: Int64 = 262_144
 
+    /// Off where a store of readings alone is wanted, as a backtest reads it.
+    public var rollsUp = true
     /// What rollups are computed with; nil: as the store has it, or by default.
     public var rollups: RollupOptions?
     /// Memory that the buckets coarser than a minute may keep.

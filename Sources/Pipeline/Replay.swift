@@ -21,13 +21,15 @@ public struct ReplayResult: Sendable {
 /// A recording into a store at rest: a thread reads and decodes, the caller's thread processes and commits. Everything
 /// is complete in the store when it returns. Nothing is published.
 public enum Replay {
+    /// - Parameter isScratch: the store serves for one look at its readings: no rollups, and nothing waits for the disk.
     public static func run(
         recording path: String, options: RecordingOptions, into storePath: String, rules: RuleSet, settings: Settings? = nil,
+        isScratch: Bool = false,
         progress: @escaping @Sendable (_ messages: Int, _ bytes: Int) -> Void
     ) throws -> ReplayResult {
         let began = ServerClock.monotonicNanoseconds
         let recording = try Recording(path: path, options: options)
-        let store = try StoreWriter(path: storePath)
+        let store = try StoreWriter(path: storePath, isDurable: !isScratch)
         try LivePipeline.take(devices: settings?.devices, into: store)
         let registry = DeviceRegistry()
         for device in try store.devices() {
@@ -37,6 +39,7 @@ public enum Replay {
         let signals = CommitSignals(ringBell: ring.readable)
         var engine = EngineOptions(clock: .recorded, rules: rules, publishes: false)
         engine.topicRoot = options.topicRoot
+        engine.rollsUp = !isScratch
         if let settings {
             engine.world = settings.world
             engine.backfillAllowanceMilliseconds = settings.backfillAllowanceMilliseconds

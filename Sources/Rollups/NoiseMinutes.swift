@@ -312,14 +312,21 @@ public final class NoiseMinutes {
 
     /// The transaction that holds everything flushed and every reading added is committed.
     public func committed() {
-        for slot in leaving {
-            let series = Int(nodes[Int(slot)].series)
-            var previous = headOfSeries[series]
-            while previous >= 0 && nodes[Int(previous)].next != slot { previous = nodes[Int(previous)].next }
-            if previous >= 0 { nodes[Int(previous)].next = nodes[Int(slot)].next }
-            giveBack(slot)
-            nodes[Int(slot)].next = freeNode
-            freeNode = slot
+        // All that leave a series go in one walk along it; the newest, its head, stays.
+        for slot in leaving where nodes[Int(slot)].isLeaving {
+            var previous = headOfSeries[Int(nodes[Int(slot)].series)]
+            while previous >= 0 {
+                let next = nodes[Int(previous)].next
+                guard next >= 0, nodes[Int(next)].isLeaving else {
+                    previous = next
+                    continue
+                }
+                nodes[Int(previous)].next = nodes[Int(next)].next
+                giveBack(next)
+                nodes[Int(next)].isLeaving = false
+                nodes[Int(next)].next = freeNode
+                freeNode = next
+            }
         }
         leaving.removeAll(keepingCapacity: true)
         buckets.committed()

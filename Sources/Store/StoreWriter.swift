@@ -22,8 +22,10 @@ public final class StoreWriter {
     private let log: LogLength
 
     /// Opens the store, making or migrating it.
-    /// - Parameter walCapBytes: beyond this the write-ahead log raises an alarm (`Checkpointer.isOverCap`).
-    public init(path: String, walCapBytes: Int64 = 256 << 20) throws(StoreError) {
+    /// - Parameters:
+    ///   - walCapBytes: beyond this the write-ahead log raises an alarm (`Checkpointer.isOverCap`).
+    ///   - isDurable: whether a commit waits for the disk.
+    public init(path: String, walCapBytes: Int64 = 256 << 20, isDurable: Bool = true) throws(StoreError) {
         self.path = path
         let folder = (path as NSString).deletingLastPathComponent
         if !folder.isEmpty { try? FileManager.default.createDirectory(atPath: folder, withIntermediateDirectories: true) }
@@ -31,7 +33,7 @@ public final class StoreWriter {
         try StoreWriter.migrate(path)
         connection = try Connection(path: path)
         try connection.execute("PRAGMA journal_mode=WAL")
-        try connection.execute("PRAGMA synchronous=FULL")
+        try connection.execute("PRAGMA synchronous=\(isDurable ? "FULL" : "OFF")")
         try connection.execute("PRAGMA wal_autocheckpoint=0")
         try connection.execute("PRAGMA cache_size=-8192")
         try connection.execute("PRAGMA temp_store=MEMORY")

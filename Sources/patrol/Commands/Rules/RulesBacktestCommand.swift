@@ -75,7 +75,7 @@ struct ReadingSource: ParsableArguments {
         let isTerminal = isatty(2) == 1
         let result = try Exit.onStoreFailure {
             do {
-                return try Replay.run(recording: from, options: options, into: store.path, rules: RuleSet()) { messages, _ in
+                return try Replay.run(recording: from, options: options, into: store.path, rules: RuleSet(), isScratch: true) { messages, _ in
                     guard isTerminal else { return }
                     FileHandle.standardError.write(Data("\rreading: \(messages / 1000) thousand messages".utf8))
                 }
