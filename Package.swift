@@ -120,5 +120,6 @@ let package = Package(
             name: "dispatch-bench", dependencies: ["Dispatching", "Telemetry"], path: "Tests/DispatchBench"),
         .executableTarget(name: "ring-stress", dependencies: ["Ring"], path: "Tests/RingStress"),
         .executableTarget(name: "fence-bench", dependencies: ["Telemetry"], path: "Tests/FenceBench"),
+        .executableTarget(name: "rule-bench", dependencies: ["Rules", "Settings", "Telemetry"], path: "Tests/RuleBench"),
     ]
 )
