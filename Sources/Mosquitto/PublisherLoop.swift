@@ -249,7 +249,10 @@ final class PublisherLoop: Sendable {
         bell.disarm()
         let events = Int32(pollers.0.revents)
         var code = MOSQ_ERR_SUCCESS.code
-        if events & (POLLIN | POLLHUP | POLLERR) != 0 { code = unsafe mosquitto_loop_read(client.pointer, 1) }
+        // The library goes on with a handshake of TLS where it reads, also when it waits to write.
+        if events & (POLLIN | POLLHUP | POLLERR) != 0 || events & POLLOUT != 0 && !isConnected {
+            code = unsafe mosquitto_loop_read(client.pointer, 1)
+        }
         // Before the connection stands nothing may be written that the socket has not asked for.
         if code == MOSQ_ERR_SUCCESS.code, events & POLLOUT != 0 || isConnected, unsafe mosquitto_want_write(client.pointer) {
             code = unsafe mosquitto_loop_write(client.pointer, 1)

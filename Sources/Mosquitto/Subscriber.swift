@@ -153,6 +153,8 @@ public final class Subscriber {
 
     /// Sends everything that is queued. Only when all that was received is committed.
     public func flush() {
+        // The library goes on with a handshake of TLS where it reads, also when it waits to write.
+        if handshakeWrites { read(packets: 1) }
         guard let descriptor = socketDescriptor else { return }
         var on: Int32 = 1
         if !handshakeWrites { _ = unsafe setsockopt(descriptor, Int32(IPPROTO_TCP), TCP_CORK, &on, 4) }

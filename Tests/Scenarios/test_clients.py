@@ -2,12 +2,14 @@
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
+import threading
 import time
 import unittest
 
-from support import CI, Live, patrol, query, recording, until
+from support import CI, PATROL, Live, free_port, patrol, query, recording, until
 
 PAHO = """
 import sys, time, json
@@ -83,6 +85,104 @@ class Clients(Live):
             self.assertEqual(patrol("replay", file, "--into", store, "--rules", self.path("rules.yaml")).returncode, 0)
             for sql in ROWS:
                 self.assertEqual(query(self.store, sql), query(store, sql), sql)
+
+
+class SlowDoor:
+    """In front of a port: takes no connection until it is opened, and passes on what comes then. The kernel drops what
+    the queue has no room for, so that a client's connection stands only at its second attempt, a second later."""
+
+    def __init__(self, behind):
+        self.behind = behind
+        self.listener = socket.create_server(("127.0.0.1", 0), backlog=0)
+        self.port = self.listener.getsockname()[1]
+        self.filling = [socket.socket() for _ in range(3)]
+        for one in self.filling:
+            one.setblocking(False)
+            one.connect_ex(("127.0.0.1", self.port))
+
+    def open(self):
+        for one in self.filling:
+            one.close()
+        threading.Thread(target=self.take, daemon=True).start()
+
+    def take(self):
+        while True:
+            try:
+                peer = self.listener.accept()[0]
+                inner = socket.create_connection(("127.0.0.1", self.behind))
+            except OSError:
+                return
+            for source, target in ((peer, inner), (inner, peer)):
+                threading.Thread(target=self.copy, args=(source, target), daemon=True).start()
+
+    @staticmethod
+    def copy(source, target):
+        try:
+            while data := source.recv(65536):
+                target.sendall(data)
+        except OSError:
+            pass
+        finally:
+            target.close()
+
+
+class Encrypted(Live):
+    """A broker with TLS, a client certificate and a password."""
+    starts_patrol = False
+
+    def setUp(self):
+        super().setUp()
+        def made(name, *arguments):
+            subprocess.run(["openssl", *arguments], check=True, capture_output=True, cwd=self.folder)
+            return os.path.join(self.folder, name)
+        self.ca = made("ca.pem", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "1", "-subj", "/CN=ca", "-keyout", "ca.key", "-out", "ca.pem")
+        for name in ("server", "client"):
+            made(f"{name}.csr", "req", "-newkey", "rsa:2048", "-nodes", "-subj", f"/CN={name}", "-addext", "subjectAltName=IP:127.0.0.1",
+                 "-keyout", f"{name}.key", "-out", f"{name}.csr")
+            made(f"{name}.pem", "x509", "-req", "-in", f"{name}.csr", "-CA", "ca.pem", "-CAkey", "ca.key", "-CAcreateserial", "-days", "1",
+                 "-copy_extensions", "copy", "-out", f"{name}.pem")
+        passwords = self.path("passwords", "")
+        subprocess.run(["mosquitto_passwd", "-b", passwords, "duty", "at night"], check=True, capture_output=True)
+        inner, file = free_port(), lambda name: os.path.join(self.folder, name)
+        self.mosquitto(inner, f"allow_anonymous false\npassword_file {passwords}\ncafile {self.ca}\ncertfile {file('server.pem')}\n"
+                              f"keyfile {file('server.key')}\nrequire_certificate true\n")
+        self.inner = inner
+        self.door = SlowDoor(inner)
+        self.addCleanup(self.door.listener.close)
+        self.path("password.txt", "at night\n")
+        with open(self.config) as file:
+            settings = file.read()
+        text = settings.replace(
+            f'url: "mqtt://127.0.0.1:{self.port}", client_id: test',
+            f'url: "mqtts://127.0.0.1:{self.door.port}", client_id: test, ca: ca.pem, cert: client.pem, key: client.key, '
+            "username: duty, password_file: password.txt")
+        self.config = self.path("patrol.yaml", text)
+
+    def stock(self, program, *arguments):
+        return subprocess.run(
+            [program, "-h", "127.0.0.1", "-p", str(self.inner), "-u", "duty", "-P", "at night", "--cafile", self.ca, "--cert",
+             os.path.join(self.folder, "client.pem"), "--key", os.path.join(self.folder, "client.key"), *arguments],
+            capture_output=True, text=True, timeout=20)
+
+    def test_readings_come_and_alerts_go_although_the_connection_is_slow_to_stand(self):
+        threading.Timer(0.5, self.door.open).start()
+        self.run_patrol()
+        self.assertNotIn("does not answer", self.said(), "the first connection is the one")
+        now = int(time.time() * 1000) - 20_000
+        for i in range(6):
+            answer = self.stock("mosquitto_pub", "-q", "1", "-t", "patrol/v1/in/gw/noise/m1", "-m", json.dumps({"ts": now + i * 1000, "laeq": 80}))
+            self.assertEqual(answer.returncode, 0, answer.stderr)
+        self.assertTrue(until(lambda: query(self.store, "SELECT count(*) FROM noise") == [(6,)]))
+        heard = self.stock("mosquitto_sub", "-t", "patrol/v1/state/alerts/+", "-C", "1", "-W", "10").stdout
+        self.assertIn('"state":"firing"', heard)
+
+    def test_a_wrong_password_is_said_in_words(self):
+        self.door.open()
+        self.path("password.txt", "at noon\n")
+        self.patrol = self.start([PATROL, "run", "--config", self.config], self.errors)
+        self.assertTrue(until(lambda: "refused the connection" in self.said(), 20), self.said())
+        self.assertIn("not authorised", self.said())
+        self.assertEqual(self.ready(), 503)
 
 
 class WholeRecordings(Live):
