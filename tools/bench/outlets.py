@@ -137,6 +137,10 @@ def written(store):
         return {f"{epoch}-{seq}": at / 1000 for seq, at in db.execute("SELECT seq, at FROM outbox")}
 
 
+# Once in each event of a stream of server-sent events.
+MARK = b'\ndata: {"specversion"'
+
+
 class Consumers(Process):
     """Consumers in one process that costs little: what reached them, and when commits became visible."""
 
