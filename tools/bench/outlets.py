@@ -156,7 +156,7 @@ class Consumers(Process):
             raise BenchError("the consumers are not ready")
 
     def end(self):
-        """By way: event id → seconds when it came first, and how often any came; seconds of the commits; events of each reader."""
+        """By way: (event id, seconds) in the order of arrival; seconds of the commits; events of each reader."""
         self.stop(check=True)
         ways, commits, readers = {}, [], []
         for words in map(str.split, self.out.read_text().splitlines()):

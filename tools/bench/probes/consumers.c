@@ -21,7 +21,6 @@ struct consumer {
     int fd, number, is_open;
     long events;
     struct inbox in;
-    size_t seen; /* bytes of the inbox that were searched */
 };
 
 struct note {
