@@ -27,17 +27,27 @@ final class StreamFixture {
         stream.committed()
     }
 
-    private static func append(
+    /// A commit of which the stream is given the rows from index `start` on, as the engine gives all.
+    func appendAndHandOver(_ count: Int, from start: Int = 0) throws {
+        let rows = try StreamFixture.append(count, to: writer)
+        stream.committed(Array(rows[start...]))
+    }
+
+    @discardableResult private static func append(
         _ count: Int, _ payload: String = "{\"type\":\"patrol.alert.firing\",\"subject\":\"a\"}", to writer: StoreWriter
-    ) throws {
+    ) throws -> [OutboxRow] {
         try writer.begin()
-        for _ in 0..<count { _ = try writer.append(outbox: OutboxRow(topic: "p/out/alerts/x/info", payload: payload)) }
+        let rows = try (0..<count).map { _ in
+            try writer.append(outbox: OutboxRow(topic: "p/out/alerts/x/info", payload: payload))
+        }
         try writer.commit()
+        return rows
     }
 }
 
 @Suite struct EventStreamTests {
-    private let soon = ContinuousClock.now + .seconds(20)
+    /// Only against waiting for ever: tests share few threads, so that each may stand for minutes.
+    private let soon = ContinuousClock.now + .seconds(900)
 
     @Test func whatIsCommittedComes() async throws {
         let fixture = try StreamFixture(events: 2)
@@ -65,6 +75,26 @@ final class StreamFixture {
             after += Int64(page.events.count)
         }
         #expect(after == Int64(EventStream.tailEvents + 1600))
+    }
+
+    /// The writer hands over its rows; what it leaves out, or what is beyond the list's bound, comes from the store.
+    @Test func whatIsHandedOverJoinsTheStore() async throws {
+        let fixture = try StreamFixture(events: 2)
+        try fixture.appendAndHandOver(3)
+        try fixture.append(2)
+        try fixture.appendAndHandOver(4, from: 2)
+        try fixture.appendAndHandOver(EventStream.tailEvents + 5)
+        try fixture.appendAndHandOver(3)
+        let last = Int64(EventStream.tailEvents + 19)
+        #expect(await fixture.stream.more(after: last - 1, until: soon))
+        var after = last - 1000
+        while after < last {
+            let page = try await fixture.stream.page(after: after, limit: 333)
+            #expect(page.events.map(\.sequence) == Array((after + 1)...(after + Int64(page.events.count))))
+            after += Int64(page.events.count)
+            if page.events.isEmpty { break }
+        }
+        #expect(after == last)
     }
 
     @Test func waitingEnds() async throws {

@@ -180,24 +180,29 @@ public final class EventStream: Sendable {
         return max(0.001, min(EventStream.lookSeconds, (next - .now) / .seconds(1)))
     }
 
-    /// Takes what was handed over where it follows the newest event in memory, and else what the store has.
+    /// Takes what was handed over where it follows the newest event in memory, and from the store what is missing.
     private func load() {
         let handed = handedOver.withLock { rows in
             defer { rows.removeAll() }
             return rows
         }
-        let isNext = state.withLock { state in
-            let rows = handed.drop { $0.sequence <= state.last }
-            guard let first = rows.first, first.sequence == state.last + 1 else { return false }
-            state.take(rows.map { StreamEvent($0, epochs: epochs) })
-            return true
+        // Only this thread moves `last`, so that events are rendered outside of the lock that readers need.
+        var last = state.withLock { $0.last }
+        let rows = handed.drop { $0.sequence <= last }
+        if let first = rows.first, first.sequence == last + 1 {
+            last = take(rows)
+            // A full list may have left events out.
+            if handed.count < EventStream.tailEvents { return }
         }
-        if isNext { return }
-        while true {
-            let after = state.withLock { $0.last }
-            guard let page = try? live.page(after: after), !page.rows.isEmpty else { return }
-            let events = page.rows.map { StreamEvent($0, epochs: epochs) }
-            state.withLock { $0.take(events) }
+        while let page = try? live.page(after: last), !page.rows.isEmpty { last = take(page.rows[...]) }
+    }
+
+    /// - Returns: number of the newest event in memory.
+    private func take(_ rows: ArraySlice<OutboxRow>) -> Int64 {
+        let events = rows.map { StreamEvent($0, epochs: epochs) }
+        return state.withLock { state in
+            state.take(events)
+            return state.last
         }
     }
 
