@@ -27,8 +27,8 @@ extension Engine {
     /// Writes the batch at hand in one transaction and commits it. On an error nothing is written, and the engine must
     /// be made afresh from the store: its state is ahead of it.
     /// - Parameters:
-    ///   - flushesMinutes: also the open minutes become visible, and a part of the open buckets that are coarser.
-    ///   - isLast: all of them.
+    ///   - flushesMinutes: a pass over the open minutes and buckets begins, which goes on with the next commits.
+    ///   - isLast: all of them are written.
     ///   - now: the server's clock.
     ///   - outlets: what outlets ask for.
     ///   - actions: what people have asked for since, in their order.
@@ -43,7 +43,8 @@ extension Engine {
         for device in newDevices { try store.write(device: device, registeredAt: now) }
         try store.writeSegments(into: stored)
         try store.insertReadings()
-        try writeRollups(all: flushesMinutes, isLast: isLast, input: state.input)
+        if flushesMinutes { minutes.beginFlush(input: state.input) }
+        try writeRollups(rows: isLast ? nil : rollupRows(readings: batch(.noise).count), input: state.input)
         if flushesMinutes { try tracks.write(isLast: isLast, input: state.input) }
         if let error = failure.error { throw error }
         state.minutesInput = min(state.input, max(state.minutesInput, min(minutes.completeInput, tracks.completeInput)))

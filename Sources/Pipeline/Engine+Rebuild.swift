@@ -33,7 +33,8 @@ extension Engine {
             }
             last = chunk.last?.input ?? last
             try store.begin()
-            try writeRollups(all: true, isLast: chunk.isEmpty, input: last)
+            minutes.beginFlush(input: last)
+            try writeRollups(rows: chunk.isEmpty ? nil : rollupRows(readings: Engine.rebuildRows), input: last)
             if chunk.isEmpty {
                 try store.finishRollupRebuild()
                 state.minutesInput = state.input

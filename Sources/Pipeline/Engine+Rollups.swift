@@ -42,26 +42,20 @@ extension Engine {
         }
     }
 
-    /// Writes the minutes that are over, and with `all` the open ones and the coarser buckets that have waited longest.
-    /// - Parameter isLast: nothing is left out.
-    func writeRollups(all: Bool, isLast: Bool, input: Int64) throws(StoreError) {
+    /// Writes the minutes that are over, and goes on with the pass over everything else.
+    /// - Parameter rows: at most so many; nil is all.
+    func writeRollups(rows: Int?, input: Int64) throws(StoreError) {
         do {
-            try minutes.flush(includingNewest: all, input: input) { row in
-                try store.write(noiseMinute: NoiseRecord(row))
-            }
-            if all {
-                let buckets = minutes.buckets
-                // A row waits for at most three flushes; memory beyond its budget waits for none.
-                let limit = isLast || buckets.isOverBudget ? Int.max : max(256, buckets.dirtyCount / 2)
-                try buckets.write(upTo: limit, input: input) { bucket, bytes in
+            try minutes.flush(
+                rows: rows, input: input, minute: { try store.write(noiseMinute: NoiseRecord($0)) },
+                bucket: { bucket, bytes in
                     try store.write(
                         noise: NoiseRecord(bucket.row), span: Int(bucket.span.rawValue), input: bucket.input, state: bytes,
                         day: bucket.day.map { day in
                             (bucket.milliseconds,
                              [day.ld, day.ln, day.ldn, day.lden, day.ldCoverage, day.lnCoverage, day.ldenCoverage])
                         })
-                }
-            }
+                })
         } catch let error as StoreError {
             throw error
         } catch {
@@ -70,6 +64,16 @@ extension Engine {
         if let error = failure.error { throw error }
     }
 
+    /// How many rows of the rollups a commit of so many readings writes: so few that no alert waits long for them, so many
+    /// that a pass ends in time; all where memory is short.
+    func rollupRows(readings: Int) -> Int? {
+        if minutes.buckets.isOverBudget { return nil }
+        return readings == 0 ? 200 : max(20, readings / 4)
+    }
+
+    /// A pass over the rollups goes on with the next commit.
+    var isFlushing: Bool { minutes.isFlushing }
+
     /// Remembers in the store what its rows are computed with.
     func keep(_ rollups: RollupOptions) throws(StoreError) {
         guard try store.rollupSetting() != rollups.setting else { return }
@@ -77,9 +81,6 @@ extension Engine {
         try store.write(rollupSetting: rollups.setting)
         try store.commit()
     }
-
-    /// Memory is short: rows should be written now.
-    var isRollupFlushDue: Bool { minutes.buckets.isOverBudget }
 
     // MARK: Start
 

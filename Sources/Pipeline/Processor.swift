@@ -159,7 +159,7 @@ final class Processor {
 
     /// There is something to commit besides readings.
     private var hasWork: Bool {
-        isFlushDue || !inbox.isEmpty || !actions.isEmpty || (options.ticks && engine.isDue(at: taskClock))
+        isFlushDue || engine.isFlushing || !inbox.isEmpty || !actions.isEmpty || (options.ticks && engine.isDue(at: taskClock))
     }
 
     private var isFlushDue: Bool {
@@ -177,6 +177,7 @@ final class Processor {
     private func patience(_ start: Int) -> Int32 {
         let now = ServerClock.monotonicNanoseconds
         if next > start { return Int32(max(1, options.batchMilliseconds - (now - batchStartedAt) / 1_000_000)) }
+        if engine.isFlushing { return 1 }
         if engine.hasUnflushedRollups {
             let left = options.engine.minuteFlushMilliseconds - (now - flushedAt) / 1_000_000
             return Int32(max(1, min(left, engine.nextDue - taskClock.milliseconds, 1000)))
@@ -283,7 +284,7 @@ final class Processor {
         if signals.isDrained { engine.isCatchingUp = false }
         let end = next
         do throws(StoreError) {
-            try commitOnce(flushesMinutes: flushesMinutes || isFlushDue || engine.isRollupFlushDue, isLast: flushesMinutes)
+            try commitOnce(flushesMinutes: flushesMinutes || isFlushDue, isLast: flushesMinutes)
         } catch {
             try recover(from: start, to: end, after: error)
         }

@@ -335,32 +335,27 @@ public final class NoiseBuckets {
     /// So much is not written yet that memory would grow beyond the budget.
     public var isOverBudget: Bool { bytes > budgetBytes && dirtyCount > 256 }
 
-    /// Hands over up to `limit` rows that changed, oldest change first. Everything that belongs to them must be merged.
-    /// - Parameters:
-    ///   - input: number of the last reading of the batch, which the rows hold with all before it.
-    ///   - take: gets the row and its state.
-    public func write(
-        upTo limit: Int, input: Int64, _ take: (NoiseBucketRow, [UInt8]) throws -> Void
-    ) rethrows {
-        var left = min(limit, dirtyCount)
-        while left > 0 {
-            let slot = queue[queueHead]
-            let node = unsafe nodes + Int(slot)
-            encode(slot)
-            var row = unsafe NoiseBucketRow(
-                span: node.pointee.span, row: node.pointee.row(), milliseconds: node.pointee.end - node.pointee.bucket,
-                day: nil, input: input)
-            if unsafe node.pointee.span == .day {
-                let day = unsafe calendar.day(containing: node.pointee.bucket)
-                row.day = NoiseDayLevels(
-                    { part in unsafe node.pointee.withPart(part) { $0 } }, day: day, boundaries: calendar.boundaries)
-            }
-            try take(row, writer.bytes)
-            unsafe node.pointee.isDirty = false
-            unsafe node.pointee.input = input
-            queueHead += 1
-            left -= 1
+    /// The series of the bucket that has waited longest for its row.
+    var oldestDirtySeries: UInt32? { dirtyCount == 0 ? nil : unsafe nodes[Int(queue[queueHead])].series }
+
+    /// Hands over the row that has waited longest, with its state. Everything that belongs to it must be merged.
+    /// - Parameter input: number of the last reading of the batch, which the row holds with all before it.
+    func writeOldest(input: Int64, _ take: (NoiseBucketRow, [UInt8]) throws -> Void) rethrows {
+        let slot = queue[queueHead]
+        let node = unsafe nodes + Int(slot)
+        encode(slot)
+        var row = unsafe NoiseBucketRow(
+            span: node.pointee.span, row: node.pointee.row(), milliseconds: node.pointee.end - node.pointee.bucket,
+            day: nil, input: input)
+        if unsafe node.pointee.span == .day {
+            let day = unsafe calendar.day(containing: node.pointee.bucket)
+            row.day = NoiseDayLevels(
+                { part in unsafe node.pointee.withPart(part) { $0 } }, day: day, boundaries: calendar.boundaries)
         }
+        try take(row, writer.bytes)
+        unsafe node.pointee.isDirty = false
+        unsafe node.pointee.input = input
+        queueHead += 1
         if queueHead > 1024 && queueHead * 2 > queue.count || queueHead == queue.count {
             queue.removeFirst(queueHead)
             queueHead = 0

@@ -45,7 +45,11 @@ public final class NoiseMinutes {
     private var freeNode: Int32 = -1
     /// First of the series' nodes, newest bucket first.
     private var headOfSeries: [Int32] = []
-    private var dirty: [Int32] = []
+    /// Minutes that differ from their rows, oldest change first: those that may go on, and those that a newer one has
+    /// followed. Some may have been written meanwhile.
+    private var dirty = SlotQueue(), closed = SlotQueue()
+    /// Of the pass at hand: how many of `dirty` and of the coarser buckets are left, and the input at which it began.
+    private var pass: (minutes: Int, buckets: Int, input: Int64)?
     /// The newest minute each series has ever had, in the store or in memory.
     private var newestBucket: [Timestamp] = []
     /// Every reading up to this input stands in a row of its minute and is merged into the coarser buckets.
@@ -102,9 +106,12 @@ public final class NoiseMinutes {
     private func markDirty(_ slot: Int32) {
         if !nodes[Int(slot)].isDirty {
             nodes[Int(slot)].isDirty = true
-            dirty.append(slot)
+            nodes[Int(slot)].isLeaving = false
+            if isNewest(slot) { dirty.append(slot) } else { closed.append(slot) }
         }
     }
+
+    private func isNewest(_ slot: Int32) -> Bool { headOfSeries[Int(nodes[Int(slot)].series)] == slot }
 
     /// A reading longer than a minute enters the coarser buckets directly.
     /// - Parameter input: at a start its number, so that rows which hold it already are passed over.
@@ -117,7 +124,7 @@ public final class NoiseMinutes {
                 while minute < span.end, minute <= newestBucket[Int(series)] {
                     let slot = open(series, minute)
                     sum += self.spans(slot, count: nodes[Int(slot)].merged).overlap(with: spans)
-                    if headOfSeries[Int(series)] != slot { leave(slot) }
+                    if !isNewest(slot) && !nodes[Int(slot)].isDirty { leave(slot) }
                     minute = minute + NoiseMinutes.widthMilliseconds
                 }
             }
@@ -148,7 +155,12 @@ public final class NoiseMinutes {
         }
         if slot >= 0 && nodes[Int(slot)].bucket == bucket { return slot }
         let fresh = takeNode(series, bucket, next: slot)
-        if previous < 0 { headOfSeries[Int(series)] = fresh } else { nodes[Int(previous)].next = fresh }
+        if previous < 0 {
+            headOfSeries[Int(series)] = fresh
+            close(slot)
+        } else {
+            nodes[Int(previous)].next = fresh
+        }
         if bucket <= newestBucket[Int(series)] {
             load(series >> 1, bucket, bucket + NoiseMinutes.widthMilliseconds) { _, reading in
                 if NoiseMinutes.series(reading) == series { append(reading, to: fresh) }
@@ -160,6 +172,12 @@ public final class NoiseMinutes {
             newestBucket[Int(series)] = bucket
         }
         return fresh
+    }
+
+    /// A newer minute has followed.
+    private func close(_ slot: Int32) {
+        guard slot >= 0 else { return }
+        if nodes[Int(slot)].isDirty { closed.append(slot) } else { leave(slot) }
     }
 
     private func takeNode(_ series: UInt32, _ bucket: Timestamp, next: Int32) -> Int32 {
@@ -234,31 +252,67 @@ public final class NoiseMinutes {
     }
 
     /// Whether a flush of everything would write a row.
-    public var hasUnflushed: Bool { !dirty.isEmpty || buckets.dirtyCount > 0 }
+    public var hasUnflushed: Bool { dirty.count > 0 || closed.count > 0 || buckets.dirtyCount > 0 }
 
     /// Every reading up to this input stands in all its rows, when what is flushed now is committed.
     public var completeInput: Int64 { min(flushedInput, buckets.oldestDirtyInput ?? .max) }
 
-    /// Hands over the minutes that changed: those that a newer one has followed, and with `includingNewest` the open
-    /// ones too, whose gain goes to the coarser buckets. What is handed over is clean; minutes other than the newest leave
-    /// memory at ``committed()``.
+    /// There is more to hand over with the commits that follow.
+    public var isFlushing: Bool { pass != nil || closed.count > 0 }
+
+    /// Begins a pass over what differs from its rows: the minutes that go on, and then of the coarser buckets the half that
+    /// has waited longest, so that a row waits for three passes at most. Nothing where one goes on.
     /// - Parameter input: number of the last reading added.
-    public func flush(includingNewest: Bool, input: Int64, _ take: (NoiseRow) throws -> Void) rethrows {
-        var kept = 0
-        for position in dirty.indices {
-            let slot = dirty[position]
-            let isNewest = headOfSeries[Int(nodes[Int(slot)].series)] == slot
-            if isNewest && !includingNewest {
-                dirty[kept] = slot
-                kept += 1
-                continue
-            }
-            let row = flush(slot)
-            if row.bucket >= buckets.firstBucket { try take(row) }
-            if !isNewest { leave(slot) }
+    public func beginFlush(input: Int64) {
+        if pass == nil { pass = (dirty.count, -1, input) }
+    }
+
+    /// Hands over the minutes that a newer one has followed, and then goes on with the pass. What is handed over is clean;
+    /// minutes other than the newest leave memory at ``committed()``.
+    /// - Parameters:
+    ///   - rows: at most so many; nil is everything that there is.
+    ///   - input: number of the last reading added, which the rows hold with all before it.
+    ///   - minute, bucket: get the rows.
+    public func flush(
+        rows: Int?, input: Int64, minute: (NoiseRow) throws -> Void, bucket: (NoiseBucketRow, [UInt8]) throws -> Void
+    ) rethrows {
+        var left = rows ?? .max
+        if rows == nil { pass = (dirty.count, -1, input) }
+        while left > 0, let slot = closed.next() {
+            guard nodes[Int(slot)].isDirty else { continue }
+            try hand(slot, minute)
+            left -= 1
         }
-        dirty.removeLast(dirty.count - kept)
-        if includingNewest { flushedInput = input }
+        guard var pass, closed.count == 0 else { return }
+        while left > 0 && pass.minutes > 0, let slot = dirty.next() {
+            pass.minutes -= 1
+            guard nodes[Int(slot)].isDirty else { continue }
+            try hand(slot, minute)
+            left -= 1
+        }
+        if pass.minutes == 0 && pass.buckets < 0 {
+            flushedInput = max(flushedInput, pass.input)
+            pass.buckets = rows == nil ? .max : max(256, buckets.dirtyCount / 2)
+        }
+        while left > 0 && pass.buckets > 0, let series = buckets.oldestDirtySeries {
+            // Its row says that it holds everything.
+            var slot = headOfSeries[Int(series)]
+            while slot >= 0 {
+                if nodes[Int(slot)].isDirty { try hand(slot, minute) }
+                slot = nodes[Int(slot)].next
+            }
+            try buckets.writeOldest(input: input, bucket)
+            pass.buckets -= 1
+            left -= 1
+        }
+        let isDone = pass.minutes == 0 && (pass.buckets == 0 || buckets.dirtyCount == 0)
+        self.pass = isDone ? nil : pass
+    }
+
+    private func hand(_ slot: Int32, _ take: (NoiseRow) throws -> Void) rethrows {
+        let row = flush(slot)
+        if row.bucket >= buckets.firstBucket { try take(row) }
+        if !isNewest(slot) { leave(slot) }
     }
 
     /// Merges a minute's gain upward and computes its row.
@@ -341,7 +395,12 @@ public final class NoiseMinutes {
         while next >= 0 && nodes[Int(next)].bucket > bucket { (previous, next) = (next, nodes[Int(next)].next) }
         precondition(next < 0 || nodes[Int(next)].bucket < bucket, "a minute is restored once")
         let slot = takeNode(series, bucket, next: next)
-        if previous < 0 { headOfSeries[Int(series)] = slot } else { nodes[Int(previous)].next = slot }
+        if previous < 0 {
+            headOfSeries[Int(series)] = slot
+            close(next)
+        } else {
+            nodes[Int(previous)].next = slot
+        }
         return slot
     }
 
@@ -351,5 +410,27 @@ public final class NoiseMinutes {
         nodes[Int(slot)].covered = Int32(spans(slot, count: nodes[Int(slot)].count).milliseconds)
         nodes[Int(slot)].late = late
         markDirty(slot)
+    }
+}
+
+/// Numbers of slots, first in, first out.
+private struct SlotQueue {
+    private var slots: [Int32] = []
+    private var head = 0
+
+    var count: Int { slots.count - head }
+
+    mutating func append(_ slot: Int32) { slots.append(slot) }
+
+    mutating func next() -> Int32? {
+        if head == slots.count { return nil }
+        defer {
+            head += 1
+            if head == slots.count || head > 1024 && head * 2 > slots.count {
+                slots.removeFirst(head)
+                head = 0
+            }
+        }
+        return slots[head]
     }
 }

@@ -43,7 +43,7 @@ extension AlertEngine {
     func states(of device: UInt32) -> [UInt8] {
         var bytes: [UInt8] = []
         let entry = unsafe entries[Int(device)]
-        for place in 0..<Int(entry.listCount) {
+        for place in 0..<Int(list(of: entry).count) {
             let slot = slot(at: place, entry)
             guard slot >= 0 else { continue }
             if bytes.isEmpty { bytes.append(AlertEngine.version) }

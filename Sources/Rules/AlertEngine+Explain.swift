@@ -30,8 +30,9 @@ extension AlertEngine {
     public func explain(device: UInt32, at moment: Timestamp) -> [RuleExplanation] {
         guard Int(device) < entryCount else { return [] }
         let entry = unsafe entries[Int(device)]
-        return (0..<Int(entry.listCount)).map { place in
-            let rule = unsafe ruleTable[Int(lists[Int(entry.listStart) + place])]
+        let list = list(of: entry)
+        return (0..<Int(list.count)).map { place in
+            let rule = unsafe ruleTable[Int(rule(at: place, list))]
             var result = RuleExplanation(rule: Int(rule.index), phase: "unseen")
             let awake = awake(rule, entry, at: moment)
             if !awake.isActive {

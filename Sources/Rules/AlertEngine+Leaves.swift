@@ -53,7 +53,7 @@ extension AlertEngine {
                 } else {
                     let window = unsafe Window(words.words(extent + leaf.words), step: leaf.milliseconds)
                     window.add(
-                        leaf.fold == .leq ? energy(ofLevel: amount) : amount, from: reading.ts, to: reading.end, fold: leaf.fold)
+                        leaf.fold == .leq ? rememberedEnergy(ofLevel: amount) : amount, from: reading.ts, to: reading.end, fold: leaf.fold)
                     folded = window.fold(leaf.fold, since: bound.since)
                 }
                 isKnown = folded.covered >= leaf.minimumCovered && folded.covered > 0
@@ -61,10 +61,15 @@ extension AlertEngine {
                 if leaf.background >= 0 && isKnown {
                     isKnown = takeBackground(from: &energy, leaf, until: reading.end, since: bound.since)
                 }
-                value = leaf.fold == .leq ? level(ofEnergy: energy) : folded.value
-                if leaf.fold == .leq || leaf.fold == .mean { value = (value * 100).rounded() / 100 }
+                if rule.isOneLevel && energy < leaf.quietEnergy && states[slot].phase == .inactive {
+                    // A level that says nothing to anybody is not worth its logarithm.
+                    value = -.infinity
+                } else {
+                    value = leaf.fold == .leq ? level(ofEnergy: energy) : folded.value
+                    if leaf.fold == .leq || leaf.fold == .mean { value = (value * 100).rounded() / 100 }
+                }
                 if number == Int(rule.leading) {
-                    states[slot].coverage = Float(min(1, Double(folded.covered) / Double(leaf.milliseconds * 20)))
+                    states[slot].coverage = Float(min(1, Double(folded.covered) * leaf.perMillisecond))
                 }
                 seen.entered = true
             case .value:
@@ -107,6 +112,13 @@ extension AlertEngine {
             seen.breaks = !run(Int(rule.firstOperation), Int(rule.operations), holds: then.holds, fails: then.fails).holds
         }
         return seen
+    }
+
+    /// A device's rules ask for the same level's energy one after the other.
+    @inline(__always)
+    private func rememberedEnergy(ofLevel level: Double) -> Double {
+        if level != lastLevel { (lastLevel, lastEnergy) = (level, energy(ofLevel: level)) }
+        return lastEnergy
     }
 
     /// Takes the energy of the reference meter over the same window away, as far as it was heard; without enough of it

@@ -18,8 +18,12 @@ extension AlertEngine {
         eventClock = now
         let entry = unsafe entries[Int(reading.device)]
         let ts = reading.ts
-        for place in 0..<Int(entry.listCount) {
-            let rule = unsafe ruleTable[Int(lists[Int(entry.listStart) + place])]
+        let list = list(of: entry)
+        // Mostly no plain rule has a state, and none begins.
+        let isQuiet = entry.plainStates > 0 ? false : !passesGate(reading, list)
+        for number in 0..<Int(isQuiet ? list.ungated : list.count) {
+            let place = isQuiet ? Int(rule(at: Int(list.count) + number, list)) : number
+            let rule = unsafe ruleTable[Int(rule(at: place, list))]
             if rule.isSuspended { continue }
             if rule.isPlain {
                 let leaf = unsafe leafTable[Int(rule.firstLeaf)]
@@ -43,6 +47,14 @@ extension AlertEngine {
                 unsafe judge(reading, text: text, rule: rule, entry: entry, place: place, before: before)
             }
         }
+    }
+
+    @inline(__always)
+    private func passesGate(_ reading: borrowing Reading, _ list: RuleList) -> Bool {
+        for gate in Int(list.gateStart)..<Int(list.gateStart + list.gateCount) {
+            if unsafe gates[gate].isPassed(by: reading) { return true }
+        }
+        return false
     }
 
     @inline(__always)
@@ -143,11 +155,15 @@ extension AlertEngine {
     }
 
     /// The device was heard of: its silence is over.
+    @inline(__always)
     private func hear(_ slot: Int32, _ rule: CompiledRule, _ reading: borrowing Reading) {
         markChanged(reading.device)
         states[slot].heard = now
         states[slot].period = reading.periodMilliseconds
-        guard rule.watchesSilence else { return }
+        if rule.watchesSilence { endSilence(slot, rule) }
+    }
+
+    private func endSilence(_ slot: Int32, _ rule: CompiledRule) {
         for number in 0..<Int(rule.leaves) where unsafe leafTable[Int(rule.firstLeaf) + number].subject == .silence {
             let bit = UInt16(1) << UInt16(number)
             states[slot].known |= bit
@@ -158,10 +174,13 @@ extension AlertEngine {
 
     /// Whether the condition holds, and whether it is known to be over, for the phase in which the alert is: while it
     /// fires a leaf holds until it has cleared.
+    @inline(__always)
     func truth(of slot: Int32, _ rule: CompiledRule) -> (holds: Bool, hasEnded: Bool) {
-        let state = states[slot]
-        let holds = state.phase == .firing ? state.known & ~state.cleared : state.known & state.over
-        return run(Int(rule.firstOperation), Int(rule.operations), holds: holds, fails: state.known & ~holds)
+        let known = states[slot].known
+        let holds = states[slot].phase == .firing ? known & ~states[slot].cleared : known & states[slot].over
+        // One leaf is all there is.
+        if rule.operations == 1 { return (holds & 1 == 1, known & ~holds & 1 == 1) }
+        return run(Int(rule.firstOperation), Int(rule.operations), holds: holds, fails: known & ~holds)
     }
 
     /// Runs a condition over the leaves that hold and those that are known not to.

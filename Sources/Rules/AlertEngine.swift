@@ -12,9 +12,10 @@ public final class AlertEngine {
 
     /// What the rules know of a device, by its number.
     struct Entry: BitwiseCopyable {
-        /// Its rules: `listStart..<listStart + listCount` of `lists`.
-        var listStart: Int32 = 0
-        var listCount: Int32 = 0
+        /// Index into `lists`.
+        var list: Int32 = 0
+        /// States of plain rules that it has: without one, a reading that passes no gate means nothing to any of them.
+        var plainStates: Int32 = 0
         /// Offset of as many words: the slot of the rule's state plus one, 0 where it has none; -1 where there is no list.
         var slots: Int32 = -1
         var zone: Int32 = -1
@@ -41,6 +42,32 @@ public final class AlertEngine {
         var since = Timestamp.distantPast, ends = Timestamp.distantPast
     }
 
+    /// The rules of devices that they cannot tell apart: `start..<start + count` of `listRules`.
+    struct RuleList: BitwiseCopyable {
+        var start: Int32 = 0
+        var count: Int32 = 0
+        /// How many have no gate; their places stand behind the rules.
+        var ungated: Int32 = 0
+        /// A range of `gates`.
+        var gateStart: Int32 = 0
+        var gateCount: Int32 = 0
+    }
+
+    /// What a value must be for any of a list's plain rules on it to begin.
+    struct Gate: BitwiseCopyable {
+        var isBit: Bool
+        var test: CompiledLeaf.Test
+        var index: Int32
+        /// The least that is over it, or for `below` the most.
+        var level: Double
+
+        @inline(__always)
+        func isPassed(by reading: borrowing Reading) -> Bool {
+            guard let value = isBit ? reading.bit(Int(index)).map({ $0 ? 1 : 0 }) : reading.value(Int(index)) else { return false }
+            return test == .above ? value > level : test == .below ? value < level : value == level
+        }
+    }
+
     // Flat copies, so that the hot path touches no reference count; allocated in init or grown here, freed in deinit.
     let ruleTable: UnsafeMutablePointer<CompiledRule>
     let leafTable: UnsafeMutablePointer<CompiledLeaf>
@@ -54,13 +81,21 @@ public final class AlertEngine {
     let levelScratch: UnsafeMutablePointer<UInt32>
     /// By reference meter its device number, -1 until it is there.
     var backgroundDevices: [Int32]
+    /// The level whose energy was asked for last.
+    var lastLevel = Double.nan, lastEnergy = 0.0
     var entries: UnsafeMutablePointer<Entry>
-    var lists: UnsafeMutablePointer<Int32>
+    var lists: UnsafeMutablePointer<RuleList>
+    var listRules: UnsafeMutablePointer<Int32>
+    var gates: UnsafeMutablePointer<Gate>
     var lifts: UnsafeMutablePointer<Lift>
     private var entryCapacity = 1024
     private(set) var entryCount = 0
-    private var listCapacity = 256
+    private var listCapacity = 64
     private var listCount = 0
+    private var listRuleCapacity = 256
+    private var listRuleCount = 0
+    private var gateCapacity = 64
+    private var gateCount = 0
     private var liftCapacity = 64
     private var liftCount = 0
 
@@ -134,10 +169,13 @@ public final class AlertEngine {
         unsafe levelScratch.initialize(repeating: 0, count: LevelWindow.bins)
         backgroundDevices = Array(repeating: -1, count: rules.backgrounds.count)
         unsafe entries = .allocate(capacity: 1024)
-        unsafe lists = .allocate(capacity: 256)
+        unsafe lists = .allocate(capacity: 64)
+        unsafe listRules = .allocate(capacity: 256)
+        unsafe gates = .allocate(capacity: 64)
         unsafe lifts = .allocate(capacity: 64)
         directory = DeviceDirectory(rules: rules)
         recentFires = Array(repeating: [], count: rules.definitions.count)
+        _ = insert(list: [])
     }
 
     deinit {
@@ -150,6 +188,8 @@ public final class AlertEngine {
         unsafe levelScratch.deallocate()
         unsafe entries.deallocate()
         unsafe lists.deallocate()
+        unsafe listRules.deallocate()
+        unsafe gates.deallocate()
         unsafe lifts.deallocate()
     }
 
@@ -171,23 +211,59 @@ public final class AlertEngine {
         for (index, background) in rules.backgrounds.enumerated() where background.device == device.id && device.kind == .noise {
             backgroundDevices[index] = Int32(device.number)
         }
-        let list = directory.list(for: device, world) { list in
-            while listCount + list.count > listCapacity { unsafe lists = AlertEngine.grown(lists, listCount, &listCapacity) }
-            unsafe (lists + listCount).initialize(from: list, count: list.count)
-            defer { listCount += list.count }
-            return Int32(listCount)
-        }
-        var entry = unsafe entries[number]
+        let list = directory.list(for: device, world, insert)
+        let old = unsafe entries[number]
+        var entry = old
         entry.zone = Int32(zoneNames.firstIndex(of: device.zone ?? "") ?? zoneNames.count)
         if !liftWords.isEmpty { addPermits(of: device.site, &entry) }
-        if entry.slots < 0 || entry.listStart != list.start {
-            let old = entry
-            (entry.listStart, entry.listCount) = (list.start, list.count)
-            entry.slots = list.count > 0 ? words.insert(Int(list.count)) : -1
+        if entry.slots < 0 || entry.list != list {
+            entry.list = list
+            let count = unsafe Int(lists[Int(list)].count)
+            entry.slots = count > 0 ? words.insert(count) : -1
             unsafe entries[number] = entry
             if old.slots >= 0 { move(device.number, from: old) }
+        } else {
+            unsafe entries[number] = entry
         }
-        unsafe entries[number] = entry
+    }
+
+    /// A list that is new among the lists; returns its index.
+    private func insert(list rules: [Int32]) -> Int32 {
+        var list = RuleList(start: Int32(listRuleCount), count: Int32(rules.count), gateStart: Int32(gateCount))
+        var ungated: [Int32] = []
+        var gates: [Gate] = []
+        for (place, index) in rules.enumerated() {
+            let rule = unsafe ruleTable[Int(index)]
+            let leaf = unsafe leafTable[Int(rule.firstLeaf)]
+            guard rule.isPlain, [.above, .below, .equals].contains(leaf.test) else {
+                ungated.append(Int32(place))
+                continue
+            }
+            let gate = Gate(isBit: leaf.source == .bit, test: leaf.test, index: leaf.index, level: leaf.level)
+            let same = gates.firstIndex {
+                $0.isBit == gate.isBit && $0.test == gate.test && $0.index == gate.index && (gate.test != .equals || $0.level == gate.level)
+            }
+            if let same {
+                gates[same].level = gate.test == .above ? min(gates[same].level, gate.level) : max(gates[same].level, gate.level)
+            } else {
+                gates.append(gate)
+            }
+        }
+        (list.ungated, list.gateCount) = (Int32(ungated.count), Int32(gates.count))
+        for rule in rules + ungated {
+            if listRuleCount == listRuleCapacity { unsafe listRules = AlertEngine.grown(listRules, listRuleCount, &listRuleCapacity) }
+            unsafe (listRules + listRuleCount).initialize(to: rule)
+            listRuleCount += 1
+        }
+        for gate in gates {
+            if gateCount == gateCapacity { unsafe self.gates = AlertEngine.grown(self.gates, gateCount, &gateCapacity) }
+            unsafe (self.gates + gateCount).initialize(to: gate)
+            gateCount += 1
+        }
+        if listCount == listCapacity { unsafe lists = AlertEngine.grown(lists, listCount, &listCapacity) }
+        unsafe (lists + listCount).initialize(to: list)
+        listCount += 1
+        return Int32(listCount - 1)
     }
 
     private func addPermits(of site: String?, _ entry: inout Entry) {
@@ -205,7 +281,8 @@ public final class AlertEngine {
 
     /// A device whose rules are others now keeps the states of those that it still has.
     private func move(_ device: UInt32, from old: Entry) {
-        for index in 0..<Int(old.listCount) {
+        let count = unsafe Int(lists[Int(old.list)].count)
+        for index in 0..<count {
             let slot = unsafe Int32(truncatingIfNeeded: words.words(old.slots)[index]) - 1
             guard slot >= 0 else { continue }
             if let place = place(of: states[slot].rule, device) {
@@ -215,7 +292,7 @@ public final class AlertEngine {
                 if states[slot].rule >= 0 { release(slot) }
             }
         }
-        if old.listCount > 0 { words.remove(old.slots, Int(old.listCount)) }
+        if count > 0 { words.remove(old.slots, count) }
     }
 
     private static func grown<Element>(
@@ -232,9 +309,16 @@ public final class AlertEngine {
 
     /// The place of a rule among the device's, nil where it does not apply to it.
     func place(of rule: Int32, _ device: UInt32) -> Int? {
-        let entry = unsafe entries[Int(device)]
-        return (0..<Int(entry.listCount)).first { unsafe lists[Int(entry.listStart) + $0] == rule }
+        let list = list(of: unsafe entries[Int(device)])
+        return (0..<Int(list.count)).first { self.rule(at: $0, list) == rule }
     }
+
+    @inline(__always)
+    func list(of entry: Entry) -> RuleList { unsafe lists[Int(entry.list)] }
+
+    /// Index of the rule at a place of a list.
+    @inline(__always)
+    func rule(at place: Int, _ list: RuleList) -> Int32 { unsafe listRules[Int(list.start) + place] }
 
     @inline(__always)
     func slot(at place: Int, _ entry: Entry) -> Int32 {
@@ -258,6 +342,7 @@ public final class AlertEngine {
         state.wordCount = rule.words
         let slot = states.insert(state)
         setSlot(slot, at: place, device)
+        if rule.isPlain { unsafe entries[Int(device)].plainStates += 1 }
         return slot
     }
 
@@ -268,6 +353,7 @@ public final class AlertEngine {
         if let place = place(of: state.rule, state.device), self.slot(at: place, unsafe entries[Int(state.device)]) == slot {
             setSlot(-1, at: place, state.device)
         }
+        if rule.isPlain { unsafe entries[Int(state.device)].plainStates -= 1 }
         if state.extent >= 0 { words.remove(state.extent, Int(rule.words)) }
         states.remove(slot)
     }

@@ -28,6 +28,10 @@ struct CompiledLeaf: BitwiseCopyable, Sendable {
     /// A window's twentieth; a rate's time; an absence in ms; periods missed as a negative number.
     var milliseconds: Int64 = 0
     var minimumCovered: Int64 = 0
+    /// A millisecond's share of the window.
+    var perMillisecond = 0.0
+    /// Of a Leq over a number: with less energy it is not over, and has cleared.
+    var quietEnergy = 0.0
     /// Of a `percentile`: percent of the time that the level is exceeded.
     var percent: Int64 = 0
     /// Index into ``RuleSet/backgrounds``.
@@ -75,6 +79,8 @@ struct CompiledRule: BitwiseCopyable, Sendable {
     var hasEscalation: Bool
     var hasInhibitor: Bool
     var hasRate: Bool
+    /// One leaf, a Leq over a number: nobody asks for its value before it is over.
+    var isOneLevel = false
     /// Sees nothing for now.
     var isSuspended = false
     /// Noise flags that put a reading aside.
@@ -150,6 +156,27 @@ public struct RuleSet: Sendable {
     }
 }
 
+extension RuleSet {
+    /// Rules in at most so many parts of about the same size, each as indices in their order: rules that inhibit each other
+    /// stay together. Alerts of one part say nothing to another.
+    public static func independent(_ rules: [RuleDefinition], parts count: Int) -> [[Int]] {
+        let numbers = Dictionary(rules.enumerated().map { ($0.element.id, $0.offset) }) { first, _ in first }
+        var family = Array(rules.indices)
+        for (index, rule) in rules.enumerated() {
+            for other in rule.inhibitedBy.compactMap({ numbers[$0] }) {
+                let (old, new) = (family[other], family[index])
+                for number in family.indices where family[number] == old { family[number] = new }
+            }
+        }
+        var parts: [[Int]] = Array(repeating: [], count: max(1, min(count, Set(family).count)))
+        for members in Dictionary(grouping: rules.indices, by: { family[$0] }).values.sorted(by: { ($1.count, $0[0]) < ($0.count, $1[0]) }) {
+            guard let least = parts.indices.min(by: { parts[$0].count < parts[$1].count }) else { continue }
+            parts[least] += members
+        }
+        return parts.map { $0.sorted() }
+    }
+}
+
 /// A reference meter and the length of its window.
 struct Background: Equatable {
     let device: String
@@ -213,6 +240,7 @@ struct RuleCompiler {
             coolDownMilliseconds: definition.coolDownMilliseconds)
         rule.watchesSilence = own.contains { $0.subject == .silence }
         rule.isSilenceOnly = own.allSatisfy { $0.subject == .silence }
+        rule.isOneLevel = own.count == 1 && program.count == 1 && own[firstLeaf].quietEnergy > 0
         rule.isBareSilence = rule.isSilenceOnly && own.count == 1 && program.count == 1 && isAwake
         return rule
     }
@@ -255,6 +283,7 @@ struct RuleCompiler {
             compiled.isMaximum = metric.name == "lmax"
             compiled.milliseconds = milliseconds / 20
             compiled.background = Int32(Background(leaf).flatMap { backgrounds.firstIndex(of: $0) } ?? -1)
+            compiled.perMillisecond = 1 / Double(milliseconds)
             compiled.minimumCovered = Int64((Double(milliseconds) * leaf.minimumCoverage).rounded(.up))
             compiled.words = take(aggregate.percent == nil ? Window.words : LevelWindow.words(step: milliseconds / 20))
         case .rate(let metric, let per):
@@ -314,6 +343,10 @@ struct RuleCompiler {
         }
         compiled.clearsAtBound = leaf.clear == nil
         compiled.clear = leaf.clear ?? compiled.level
+        if compiled.fold == .leq && compiled.subject == .window && compiled.test == .above {
+            // Less than the rounding of the level.
+            compiled.quietEnergy = energy(ofLevel: min(compiled.level, compiled.clear) - 0.01)
+        }
         leaves.append(compiled)
     }
 

@@ -12,7 +12,7 @@ struct DeviceDirectory {
     /// The place of each rule in their order.
     private let rank: [Int32]
     private var shared: [String: [Int32]] = [:]
-    private var known: [[Int32]: (start: Int32, count: Int32)] = [:]
+    private var known: [[Int32]: Int32] = [:]
 
     init(rules: RuleSet) {
         self.rules = rules
@@ -28,10 +28,9 @@ struct DeviceDirectory {
         self.rank = rank
     }
 
-    /// - Parameter append: puts a list that is new among the lists, returns where it begins.
-    mutating func list(
-        for device: Device, _ world: World, append: ([Int32]) -> Int32
-    ) -> (start: Int32, count: Int32) {
+    /// The number of the device's list.
+    /// - Parameter insert: numbers a list that is new.
+    mutating func list(for device: Device, _ world: World, _ insert: (_ list: [Int32]) -> Int32) -> Int32 {
         let key = [device.kind.name, device.area, device.site, device.zone, device.team, device.tags]
             .map { $0 ?? "\u{1}" }.joined(separator: "\u{0}")
         func applies(_ index: Int32) -> Bool {
@@ -48,9 +47,9 @@ struct DeviceDirectory {
         var list = common
         let own = Set((named[device.id] ?? []) + nearby).filter(applies)
         if !own.isEmpty { list = (common + own).sorted { rank[Int($0)] < rank[Int($1)] } }
-        if let place = known[list] { return place }
-        let place = (start: append(list), count: Int32(list.count))
-        known[list] = place
-        return place
+        if let number = known[list] { return number }
+        let number = insert(list)
+        known[list] = number
+        return number
     }
 }

@@ -2,7 +2,7 @@ public import Telemetry
 
 /// A quantity of a kind that a rule may judge. Those that are sent come from the kind's description; those that are
 /// computed are named in ``derived(of:)``: here and nowhere else.
-public struct RuleMetric: Sendable, Equatable {
+public struct RuleMetric: Sendable, Equatable, CustomStringConvertible {
     public enum Source: Sendable, Equatable {
         /// `Reading.values[index]`.
         case value(index: Int)
@@ -21,6 +21,9 @@ public struct RuleMetric: Sendable, Equatable {
     public let unit: String
     public let range: ClosedRange<Double>
     public let source: Source
+
+    /// Enough in a rule, which is of one kind.
+    public var description: String { name }
 
     /// Whether its values are sound levels, which are averaged by energy.
     public var isLevel: Bool { unit == "dB(A)" }

@@ -28,6 +28,7 @@ struct Window {
     }
 
     private static func slot(_ number: Int64) -> Int { Int(number % Int64(steps)) }
+    private static func slot(after slot: Int) -> Int { slot == steps - 1 ? 0 : slot + 1 }
 
     private func amount(_ slot: Int) -> Double { unsafe Double(bitPattern: base[1 + slot]) }
     private func set(_ slot: Int, amount: Double) { unsafe base[1 + slot] = amount.bitPattern }
@@ -57,7 +58,11 @@ struct Window {
         if number - newest >= Int64(Window.steps) {
             for slot in 0..<Window.steps { clear(slot) }
         } else {
-            for next in newest + 1...number { clear(Window.slot(next)) }
+            var slot = Window.slot(newest + 1)
+            for _ in newest..<number {
+                clear(slot)
+                slot = Window.slot(after: slot)
+            }
         }
         self.newest = number
     }
@@ -68,10 +73,10 @@ struct Window {
         let last = (stop - 1) / step
         advance(toStep: last)
         var number = max(start / step, newest - Int64(Window.steps) + 1)
+        var slot = Window.slot(number)
         while number <= last {
             let from = max(start, number * step)
             let part = min(stop, (number + 1) * step) - from
-            let slot = Window.slot(number)
             if number < last || last < newest { forget() }
             switch fold {
             case .leq: set(slot, amount: amount(slot) + value * Double(part))
@@ -82,6 +87,7 @@ struct Window {
             }
             add(slot, covered: part)
             number += 1
+            slot = Window.slot(after: slot)
         }
     }
 
@@ -106,8 +112,8 @@ struct Window {
             (total, covered) = older(first, newest)
             number = newest
         }
+        var slot = Window.slot(number)
         while number <= newest {
-            let slot = Window.slot(number)
             let milliseconds = self.covered(slot)
             if milliseconds > 0 {
                 switch fold {
@@ -119,6 +125,7 @@ struct Window {
                 covered += milliseconds
             }
             number += 1
+            slot = Window.slot(after: slot)
         }
         if fold == .leq || fold == .mean { total = covered > 0 ? total / Double(covered) : 0 }
         return (total, covered)
@@ -137,12 +144,12 @@ struct Window {
     private func sum(_ first: Int64, _ newest: Int64) -> (amount: Double, covered: Int64) {
         var total = 0.0
         var covered: Int64 = 0
-        for number in first..<newest {
-            let slot = Window.slot(number)
-            let milliseconds = self.covered(slot)
-            guard milliseconds > 0 else { continue }
+        var slot = Window.slot(first)
+        for _ in first..<newest {
+            // A step that nothing covers holds zeros.
             total += amount(slot)
-            covered += milliseconds
+            covered += self.covered(slot)
+            slot = Window.slot(after: slot)
         }
         unsafe base[Window.cache] = UInt64(first + 1)
         unsafe base[Window.cache + 1] = total.bitPattern

@@ -73,20 +73,20 @@ final class NoiseTables {
         }
     }
 
-    /// A life: commits after each of `batches` readings; every third commit flushes open minutes and writes `write` buckets.
-    /// `killed` ends without the last flush.
+    /// A life: commits after each of `batches` readings; every third commit begins a pass, and each writes up to `write`
+    /// rows. `killed` ends without the last flush.
     func run(_ input: [Reading], batches: [Int] = [.max], write: Int = .max, killed: Bool = false) {
         let minutes = rollups()
         restore(minutes)
         var left = input[...]
         var commits = 0
-        func commit(_ batch: [Reading], all: Bool, write: Int) {
+        func commit(_ batch: [Reading], begins: Bool, rows most: Int?) {
             let count = Int64(readings.count + batch.count)
-            minutes.flush(includingNewest: all, input: count) {
-                rows[Key(span: -1, device: $0.device, isFlagged: $0.isFlagged, bucket: $0.bucket)] = $0
-            }
-            if all {
-                minutes.buckets.write(upTo: write, input: count) { bucket, state in
+            if begins { minutes.beginFlush(input: count) }
+            minutes.flush(
+                rows: most, input: count,
+                minute: { rows[Key(span: -1, device: $0.device, isFlagged: $0.isFlagged, bucket: $0.bucket)] = $0 },
+                bucket: { bucket, state in
                     let key = Key(
                         span: Int(bucket.span.rawValue), device: bucket.row.device, isFlagged: bucket.row.isFlagged,
                         bucket: bucket.row.bucket)
@@ -96,8 +96,7 @@ final class NoiseTables {
                         samples: bucket.row.samples, lmaxMillidecibels: bucket.row.lmaxMillidecibels,
                         lminMillidecibels: bucket.row.lminMillidecibels, revised: bucket.row.revised, input: bucket.input,
                         state: state)
-                }
-            }
+                })
             readings += batch
             completeInput = min(count, max(completeInput, minutes.completeInput))
             minutes.committed()
@@ -108,9 +107,9 @@ final class NoiseTables {
             left = left.dropFirst(size)
             for reading in batch { minutes.add(reading, clock: reading.received) }
             commits += 1
-            commit(batch, all: commits % 3 == 0, write: write)
+            commit(batch, begins: commits % 3 == 0, rows: write)
         }
-        if !killed { commit([], all: true, write: .max) }
+        if !killed { commit([], begins: true, rows: nil) }
     }
 
     /// All rows of a span in order, as text that differs where anything does.

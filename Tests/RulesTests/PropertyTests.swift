@@ -90,6 +90,42 @@ import Testing
         #expect(renamed.sorted() == together, "seed \(seed), devices in another order")
     }
 
+    /// A device's rules are judged together, and most readings pass most of them by; each must say what it says alone.
+    @Test(arguments: UInt64(1)...20)
+    func rulesDoNotTouchEachOther(seed: UInt64) {
+        var dice = Dice(state: seed)
+        let readings = Self.recording(&dice, devices: 2)
+        var cooling = Self.rule("cooling", .leaf(Leaf(.metric(Self.laeq), .above(69))))
+        cooling.coolDownMilliseconds = 30_000
+        let tests: [Leaf.Test] = [.above(69.5), .above(67), .below(58.5), .below(59), .equals(60), .equals(69.9), .above(80)]
+        let rules = tests.enumerated().map { Self.rule("plain\($0)", .leaf(Leaf(.metric(Self.laeq), $1))) } + [cooling] + Self.rules
+        let together = Self.run(readings, rules: rules)
+        var spoke = 0
+        for rule in rules {
+            let alone = Self.run(readings, rules: [rule])
+            #expect(alone == together.filter { $0.hasPrefix("\(rule.id) ") }, "seed \(seed), \(rule.id)")
+            spoke += alone.isEmpty ? 0 : 1
+        }
+        #expect(spoke >= rules.count - 2, "seed \(seed) tests too little")
+        // Without a rule that is asked for each reading, most readings are passed by.
+        let loud = rules.filter { $0.id == "plain0" || $0.id == "plain2" || $0.id == "plain5" }
+        let expected = together.filter { line in loud.contains { line.hasPrefix("\($0.id) ") } }
+        #expect(Self.run(readings, rules: loud) == expected, "seed \(seed)")
+    }
+
+    @Test func independentRulesAreParted() {
+        func rule(_ id: String, _ inhibitors: [String] = []) -> RuleDefinition {
+            var rule = Self.rule(id, .leaf(Leaf(.metric(Self.laeq), .above(66))))
+            rule.inhibitedBy = inhibitors
+            return rule
+        }
+        let rules = [rule("a"), rule("b", ["e"]), rule("c"), rule("d", ["b", "gone"]), rule("e"), rule("f")]
+        #expect(RuleSet.independent(rules, parts: 2) == [[1, 3, 4], [0, 2, 5]])
+        #expect(RuleSet.independent(rules, parts: 9) == [[1, 3, 4], [0], [2], [5]])
+        #expect(RuleSet.independent(rules, parts: 1) == [Array(0..<6)])
+        #expect(RuleSet.independent([], parts: 4) == [[]])
+    }
+
     /// A rule of the night, and a window against the night's limit, on nights of 7, 8 and 9 hours of other zones.
     @Test(arguments: [
         ("Europe/Berlin", "2024-03-30T21:00:00+01:00", 7), ("Europe/Berlin", "2024-10-26T21:00:00+02:00", 9),

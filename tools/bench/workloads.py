@@ -112,6 +112,10 @@ RULES = """rules:
 """
 
 
+# One meter of so many is over the rule's level in each second.
+LOUD_EVERY = 20
+
+
 def latency(side, rate, seconds, echo=False):
     """Steady traffic through mosquitto; times to the store and to the alert (or, `echo`, the bare message) in ms."""
     bench = side.bench
@@ -119,7 +123,7 @@ def latency(side, rate, seconds, echo=False):
         def probe(look_at):
             wanted = ("patrol/v1/in/#", "-") if echo or not side.is_patrol else ("patrol/v1/out/alerts/#", "firing")
             process = Process(
-                [bench.tools / "latency", "127.0.0.1", broker.port, 1, rate, seconds, look_at, *wanted])
+                [bench.tools / "latency", "127.0.0.1", broker.port, 1, rate, seconds, LOUD_EVERY, look_at, *wanted])
             answer = process.json_line()
             process.wait()
             return answer

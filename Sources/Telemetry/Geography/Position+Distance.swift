@@ -14,20 +14,33 @@ extension Position {
     /// Within 0.05 m a kilometre of the geodesic up to 15,000 km; beyond that within 6 m a kilometre, because the first
     /// order says nothing of places that nearly face each other through the earth.
     public func metres(to other: Position) -> Double {
-        let radian = Double.pi / 180
-        let squash = 1 - Ellipsoid.flattening
-        let a = atan(squash * tan(latitude * radian))
-        let b = atan(squash * tan(other.latitude * radian))
-        let halfLatitude = sin((b - a) / 2)
-        let halfLongitude = sin((other.longitude - longitude) * radian / 2)
-        let h = min(1, halfLatitude * halfLatitude + cos(a) * cos(b) * halfLongitude * halfLongitude)
-        let angle = 2 * asin(h.squareRoot())
-        if angle == 0 { return 0 }
-        let (sine, cosine) = (sin(angle / 2), cos(angle / 2))
-        let (p, q) = ((a + b) / 2, (b - a) / 2)
-        let x = (angle - sin(angle)) * pow(sin(p) * cos(q) / max(cosine, 1e-9), 2)
-        let y = (angle + sin(angle)) * pow(cos(p) * sin(q) / sine, 2)
+        let (a, b) = (ReducedLatitude(latitude), ReducedLatitude(other.latitude))
+        let between = b.sine * a.cosine - b.cosine * a.sine
+        let beside = b.cosine * a.cosine + b.sine * a.sine
+        // sin² of half the difference; the first way keeps the digits of places that are near.
+        let halfLatitudeSquared = beside > 0 ? between * between / (2 * (1 + beside)) : (1 - beside) / 2
+        let halfLongitude = sin((other.longitude - longitude) * (Double.pi / 180) / 2)
+        let h = min(1, halfLatitudeSquared + a.cosine * b.cosine * halfLongitude * halfLongitude)
+        if h == 0 { return 0 }
+        // Sine and cosine of half the angle.
+        let (sine, cosine) = (h.squareRoot(), (1 - h).squareRoot())
+        let angle = 2 * asin(sine)
+        let both = (a.sine + b.sine) / 2 / max(cosine, 1e-9)
+        let apart = (b.sine - a.sine) / 2 / sine
+        let x = (angle - 2 * sine * cosine) * both * both
+        let y = (angle + 2 * sine * cosine) * apart * apart
         return Ellipsoid.semiMajorMetres * (angle - Ellipsoid.flattening / 2 * (x + y))
+    }
+
+    /// The reduced latitude: that of the same place on the sphere around the ellipsoid.
+    private struct ReducedLatitude {
+        var sine: Double, cosine: Double
+
+        init(_ degrees: Double) {
+            let tangent = (1 - Ellipsoid.flattening) * tan(degrees * (Double.pi / 180))
+            cosine = 1 / (1 + tangent * tangent).squareRoot()
+            sine = tangent * cosine
+        }
     }
 
     /// Metres, fast: for places within 100 km of each other and 70° of the equator, within 0.5 m a kilometre of the

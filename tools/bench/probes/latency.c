@@ -1,23 +1,25 @@
-/* latency HOST PORT QOS RATE SECONDS STORE FILTER MARK: publishes readings at a steady rate and measures how long each
- * takes to be visible in the store (to a reader of its own, looking every LOOK_MICROSECONDS) and how long it takes until
- * a message about it comes back on FILTER.
+/* latency HOST PORT QOS RATE SECONDS LOUD STORE FILTER MARK: publishes readings at a steady rate and measures how long
+ * each takes to be visible in the store (to a reader of its own, looking every LOOK_MICROSECONDS) and how long it takes
+ * until a message about it comes back on FILTER.
  *
  * STORE `-` looks at no store. MARK is a text that such a message must hold (`firing` for alerts; `-` any: with
- * FILTER `patrol/v1/in/#` the broker's bare echo). One meter of twenty is loud (over 70 dB) in each second, and quiet in
- * the next. The first two seconds are not counted. Prints a JSON object. */
+ * FILTER `patrol/v1/in/#` the broker's bare echo). A message on a task, which does not name the meter, is known by its
+ * alert's, which came before. One meter of LOUD is loud (over 70 dB) in each second, and quiet in the next. Above
+ * WAKES_PER_SECOND several readings are sent at once. The first two seconds are not counted. Prints a JSON object. */
 #include <pthread.h>
 #include <sqlite3.h>
 #include <sys/prctl.h>
 #include "mqtt.h"
 
-enum { LOOK_MICROSECONDS = 50, WARM_UP_SECONDS = 2, LOUD_EVERY = 20, PATIENCE_SECONDS = 10 };
+enum { LOOK_MICROSECONDS = 50, WARM_UP_SECONDS = 2, WAKES_PER_SECOND = 2000, MOST_AT_ONCE = 64, PATIENCE_SECONDS = 10 };
 
-static long total, warm_up, meters;
+static long total, warm_up, meters, loud_every;
 static int qos, any;
 static double *sent_at, *stored_after, *answered_after, *waiting_since;
 static _Atomic long sent_count, stored_count, answered_count, asked_count;
 static _Atomic int done;
 static const char *mark, *store_path;
+static char (*alert_of)[17];
 static int answers_fd;
 
 static void precise_sleep(double until) {
@@ -48,13 +50,30 @@ static void *watch_store(void *unused) {
     return NULL;
 }
 
+/* The 16 digits by which an alert `a…` and its task `t…` are known. */
+static const uint8_t *subject(const struct packet *p) {
+    const uint8_t *at = memmem(p->body, p->body_bytes, "\"subject\":\"", 11);
+    return at && at + 28 <= p->body + p->body_bytes ? at + 12 : NULL;
+}
+
+static long meter_of(const struct packet *p) {
+    const uint8_t *meter = memmem(p->body, p->body_bytes, "meter-", 6), *id = subject(p);
+    if (meter && meter + 12 <= p->body + p->body_bytes) {
+        char digits[7] = {0};
+        memcpy(digits, meter + 6, 6);
+        long device = strtol(digits, NULL, 10);
+        if (device < meters && id) memcpy(alert_of[device], id, 16);
+        return device;
+    }
+    for (long device = 0; id && device < meters; device++)
+        if (waiting_since[device] != 0 && !memcmp(alert_of[device], id, 16)) return device;
+    return meters;
+}
+
 static void take_answer(const struct packet *p, double now) {
     size_t topic = (size_t)(p->body[0] << 8 | p->body[1]) + 2;
-    const uint8_t *meter = memmem(p->body, p->body_bytes, "meter-", 6);
-    if (!meter || meter + 12 > p->body + p->body_bytes) return;
+    long device = meter_of(p);
     if (!any && !memmem(p->body + topic, p->body_bytes - topic, mark, strlen(mark))) return;
-    long device = strtol((char[7]){(char)meter[6], (char)meter[7], (char)meter[8], (char)meter[9], (char)meter[10],
-                                   (char)meter[11], 0}, NULL, 10);
     if (device >= meters || waiting_since[device] == 0) return;
     double waited = now - waiting_since[device];
     waiting_since[device] = 0;
@@ -87,23 +106,20 @@ static void subscribe_answers(const char *host, int port, const char *filter) {
     if (recv(answers_fd, packet, 5, MSG_WAITALL) != 5 || packet[4] == 0x80) fail("subscription refused");
 }
 
-static void publish_one(int fd, long i) {
+/* Appends reading `i` to what is sent next; returns the bytes. */
+static size_t put_reading(uint8_t *packet, long i) {
     struct timespec wall;
     char topic[64], payload[96];
-    uint8_t packet[256];
     long device = i % meters, second = i / meters;
-    int loud = (device + second) % LOUD_EVERY == 0;
+    int loud = (device + second) % loud_every == 0;
     clock_gettime(CLOCK_REALTIME, &wall);
     int topic_bytes = snprintf(topic, sizeof topic, "patrol/v1/in/gw-00/noise/meter-%06ld", device);
     int payload_bytes = snprintf(payload, sizeof payload, "{\"ts\":%lld,\"laeq\":%s,\"seq\":%ld}",
                                  (long long)wall.tv_sec * 1000 + wall.tv_nsec / 1000000, loud ? "82.5" : "51.5", i + 1);
-    size_t n = put_publish(packet, topic, (size_t)topic_bytes, payload, (size_t)payload_bytes, qos,
-                           (unsigned)(i % 65535 + 1));
     double now = seconds_now();
     sent_at[i] = now;
     if (i >= warm_up && (any || loud)) waiting_since[device] = now, asked_count++;
-    send_all(fd, packet, n);
-    sent_count = i + 1;
+    return put_publish(packet, topic, (size_t)topic_bytes, payload, (size_t)payload_bytes, qos, (unsigned)(i % 65535 + 1));
 }
 
 static int compare(const void *a, const void *b) {
@@ -120,30 +136,38 @@ static void print_spread(const char *name, double *values, long n) {
 }
 
 int main(int argc, char **argv) {
-    if (argc < 9) return fprintf(stderr, "usage: latency HOST PORT QOS RATE SECONDS STORE FILTER MARK\n"), 2;
+    if (argc < 10) return fprintf(stderr, "usage: latency HOST PORT QOS RATE SECONDS LOUD STORE FILTER MARK\n"), 2;
     qos = atoi(argv[3]);
     meters = atol(argv[4]);
     total = meters * atol(argv[5]);
     warm_up = meters * WARM_UP_SECONDS;
-    store_path = argv[6];
-    mark = argv[8];
+    loud_every = atol(argv[6]);
+    store_path = argv[7];
+    mark = argv[9];
     any = !strcmp(mark, "-");
     sent_at = calloc((size_t)total, sizeof *sent_at);
     stored_after = calloc((size_t)total, sizeof *stored_after);
     answered_after = calloc((size_t)total, sizeof *answered_after);
     waiting_since = calloc((size_t)meters, sizeof *waiting_since);
+    alert_of = calloc((size_t)meters, sizeof *alert_of);
     int has_store = strcmp(store_path, "-") != 0;
     pthread_t store_thread, answers_thread;
-    subscribe_answers(argv[1], atoi(argv[2]), argv[7]);
+    subscribe_answers(argv[1], atoi(argv[2]), argv[8]);
     pthread_create(&answers_thread, NULL, watch_answers, NULL);
     if (has_store) pthread_create(&store_thread, NULL, watch_store, NULL);
     int fd = mqtt_connect(argv[1], atoi(argv[2]), "bench-publisher");
     prctl(PR_SET_TIMERSLACK, 1000);
     uint8_t ignored[4096];
     double start = seconds_now() + 0.1;
-    for (long i = 0; i < total; i++) {
+    long at_once = meters / WAKES_PER_SECOND;
+    at_once = at_once < 1 ? 1 : at_once > MOST_AT_ONCE ? MOST_AT_ONCE : at_once;
+    static uint8_t packets[MOST_AT_ONCE * 256];
+    for (long i = 0; i < total;) {
         precise_sleep(start + (double)i / (double)meters);
-        publish_one(fd, i);
+        size_t n = 0;
+        for (long last = i + at_once; i < last && i < total; i++) n += put_reading(packets + n, i);
+        send_all(fd, packets, n);
+        sent_count = i;
         while (recv(fd, ignored, sizeof ignored, MSG_DONTWAIT) > 0) {}
     }
     for (double end = seconds_now() + PATIENCE_SECONDS; seconds_now() < end;) {

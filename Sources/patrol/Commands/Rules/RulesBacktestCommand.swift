@@ -1,10 +1,12 @@
 import ArgumentParser
+import Dispatch
 import Foundation
 import Ingest
 import Pipeline
 import Rules
 import Settings
 import Store
+import Synchronization
 import Telemetry
 
 struct RulesBacktestCommand: ParsableCommand {
@@ -120,16 +122,38 @@ struct ReadingStore {
         }
     }
 
-    /// Runs the rules over all readings, in the order in which they were stored.
+    /// Runs the rules over all readings, in the order in which they were stored; rules that do not know of each other side
+    /// by side.
     func backtest(rules: [RuleDefinition], settings: Settings?, world: World) throws -> Backtest {
         let devices = try devices(settings)
-        var run = RuleRun(rules: RuleSet(rules), world: world)
+        let parts = RuleSet.independent(rules, parts: ProcessInfo.processInfo.activeProcessorCount)
+        let done = Mutex<[(number: Int, result: Result<Backtest, any Error>)]>([])
+        DispatchQueue.concurrentPerform(iterations: parts.count) { number in
+            let result = Result { try run(parts[number], of: rules, devices, world, isFirst: number == 0) }
+            done.withLock { $0.append((number, result)) }
+        }
+        var whole = Backtest(alerts: [], devices: devices, readings: 0, end: .distantPast)
+        for part in try done.withLock({ $0 }).map({ try $0.result.get() }) {
+            whole.alerts += part.alerts
+            (whole.readings, whole.end) = (part.readings, part.end)
+        }
+        whole.alerts.sort { a, b in
+            (a.last.firedAt ?? a.last.startedAt, a.last.rule, a.last.device) < (b.last.firedAt ?? b.last.startedAt, b.last.rule, b.last.device)
+        }
+        return whole
+    }
+
+    /// - Parameter isFirst: tells of damage and of how far it is.
+    private func run(
+        _ part: [Int], of rules: [RuleDefinition], _ devices: [Device], _ world: World, isFirst: Bool
+    ) throws -> Backtest {
+        var run = RuleRun(rules: RuleSet(part.map { rules[$0] }), world: world)
         for device in devices { run.add(device: device) }
         var clock = Timestamp.distantPast
         var count = 0
-        let isTerminal = isatty(2) == 1
+        let isTerminal = isFirst && isatty(2) == 1
         try Exit.onStoreFailure {
-            try ReadingRun(path: path).forEach(damaged: { Exit.warn($0) }) { reading, text in
+            try ReadingRun(path: path).forEach(damaged: { if isFirst { Exit.warn($0) } }) { reading, text in
                 clock = max(clock, reading.received)
                 run.take(copy reading, text: text, clock: clock)
                 count += 1
@@ -140,11 +164,17 @@ struct ReadingStore {
         }
         if isTerminal { FileHandle.standardError.write(Data("\r\u{1B}[K".utf8)) }
         run.advance(to: clock)
-        return Backtest(alerts: run.alerts, devices: devices, readings: count, end: clock)
+        let alerts = run.alerts.map { alert in
+            var alert = alert
+            alert.last.rule = part[alert.last.rule]
+            return alert
+        }
+        return Backtest(alerts: alerts, devices: devices, readings: count, end: clock)
     }
 }
 
-struct Backtest {
+struct Backtest: Sendable {
+    /// By the time at which they fired.
     var alerts: [RuleRun.Fired]
     var devices: [Device]
     var readings: Int
