@@ -109,10 +109,10 @@ final class SlotTable {
 
     var bytes: Int { capacity * 12 }
 
-    /// Fibonacci hashing (Knuth, TAOCP 3, §6.4).
+    /// Fibonacci hashing (Knuth, TAOCP 3, §6.4): the product's upper bits, which all of the key's have a part in.
     @inline(__always)
     private func home(_ key: UInt64) -> Int {
-        Int(truncatingIfNeeded: (key &* 0x9E37_79B9_7F4A_7C15) >> 20) & (capacity - 1)
+        Int(truncatingIfNeeded: (key &* 0x9E37_79B9_7F4A_7C15) >> (UInt64(capacity.leadingZeroBitCount) + 1))
     }
 
     /// −1 where the key is not there.
