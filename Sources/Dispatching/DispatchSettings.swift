@@ -95,6 +95,7 @@ public struct DispatchSettings: Sendable, Equatable {
     /// Of the files that say all this; empty where there are none.
     public var fingerprint = ""
     public var escalation: [Step] = []
+    public var priority: [PriorityLine] = []
     public var receivers: [Receiver] = []
 
     public init() {}

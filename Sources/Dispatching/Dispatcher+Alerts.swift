@@ -17,7 +17,10 @@ extension Dispatcher {
         let source = TaskSource(kind: "alert", reference: alert.id)
         if var task = task(of: situation), isJoinable(task, at: at) {
             let isWorse = Dispatcher.rank(alert.severity) > Dispatcher.rank(task.severity)
-            if isWorse { task.severity = alert.severity }
+            if isWorse {
+                task.severity = alert.severity
+                task.priority = min(task.priority, priority(of: task, at: at))
+            }
             guard !task.firing.contains(alert.id) else {
                 // It has fired before: only its severity can have risen.
                 if isWorse { record(task, "raised", from: nil, at: at, who: "patrol", role: .patrol, why: "\(why): \(alert.severity)") }

@@ -80,7 +80,10 @@ extension Dispatcher {
             if !lead.departments.isEmpty && TaskVerb.joint.isPossible(in: task.stage) {
                 next.parts += parts.filter { part in !task.parts.contains { $0.department == part.department } }
             }
-            if Dispatcher.rank(lead.severity) > Dispatcher.rank(task.severity) { next.severity = lead.severity }
+            if Dispatcher.rank(lead.severity) > Dispatcher.rank(task.severity) {
+                next.severity = lead.severity
+                next.priority = min(task.priority, priority(of: next, at: at))
+            }
             let joined = record(next, "joined", from: nil, at: at, who: author, role: role, why: "lead \(reference)") {
                 $0.source = source
             }

@@ -3,10 +3,31 @@ public import Telemetry
 extension Dispatcher {
     /// Looks for a unit where the task needs one and the district does not do that by hand: the nearest that can be sent
     /// is reserved at once, so that two tasks never take the same. Where there is none that is said, units of other
-    /// areas are asked, the next level is told, and it is looked again after a while.
+    /// areas are asked, the next level is told, and it is looked again after a while. Tasks that wait and come before this
+    /// one by their priority are served first.
     @discardableResult
     func seek(_ task: TaskState, at: Timestamp) -> TaskState {
-        guard !units.isEmpty, settings.mode != .manual, task.unit == nil, task.crew.isEmpty, task.stage.needsUnit else { return task }
+        var found = choose(task, at: at)
+        if found?.chosen != nil && serveThoseBefore(task, at: at) { found = choose(task, at: at) }
+        guard let choice = found else { return task }
+        guard let unit = choice.chosen else { return unserved(task, choice, at: at) }
+        var next = task
+        next.isUnserved = false
+        let metres = choice.candidates.first { $0.unit == unit }?.metres
+        let why = "the nearest that can be sent" + (metres.map { ": \(Int($0.rounded())) m" } ?? ", distance unknown")
+            + (choice.seconds.map { ", \(Int($0.rounded())) s" } ?? "") + (choice.isWidened ? ", of another area" : "")
+        if settings.mode == .proposal {
+            next.proposed = unit
+            return record(next, "proposed", from: nil, at: at, who: "patrol", role: .patrol, why: "\(unit): \(why)") { $0.choice = choice }
+        }
+        next.unit = unit
+        next.unitDue = at + settings.unitAcknowledgeMilliseconds
+        return move(next, from: task.stage, to: .assigned, at: at, who: "patrol", role: .patrol, why: why) { $0.choice = choice }
+    }
+
+    /// Nil where nobody is to be looked for.
+    private func choose(_ task: TaskState, at: Timestamp) -> UnitChoice? {
+        guard !units.isEmpty, settings.mode != .manual, task.unit == nil, task.crew.isEmpty, task.stage.needsUnit else { return nil }
         let kind = settings.kind(task.kind)
         var demand = UnitDemand(
             position: task.lat.flatMap { lat in task.lon.map { Position(latitude: lat, longitude: $0) } }, area: task.area)
@@ -22,19 +43,7 @@ extension Dispatcher {
             demand.isWidened = true
             choice = units.choose(demand, at: at)
         }
-        guard let unit = choice.chosen else { return unserved(task, choice, at: at) }
-        var next = task
-        next.isUnserved = false
-        let metres = choice.candidates.first { $0.unit == unit }?.metres
-        let why = "the nearest that can be sent" + (metres.map { ": \(Int($0.rounded())) m" } ?? ", distance unknown")
-            + (choice.seconds.map { ", \(Int($0.rounded())) s" } ?? "") + (choice.isWidened ? ", of another area" : "")
-        if settings.mode == .proposal {
-            next.proposed = unit
-            return record(next, "proposed", from: nil, at: at, who: "patrol", role: .patrol, why: "\(unit): \(why)") { $0.choice = choice }
-        }
-        next.unit = unit
-        next.unitDue = at + settings.unitAcknowledgeMilliseconds
-        return move(next, from: task.stage, to: .assigned, at: at, who: "patrol", role: .patrol, why: why) { $0.choice = choice }
+        return choice
     }
 
     /// None can be sent: said once a round; those that did not answer are asked again the next time.

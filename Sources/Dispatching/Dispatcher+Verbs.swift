@@ -137,6 +137,7 @@ extension Dispatcher {
         next.mergedInto = nil
         next.isUnserved = false
         (next.roundAt, next.escalated) = (at, 0)
+        next.priority = priority(of: next, at: at)
         next.restartClocks(at: at, kind: settings.kind(task.kind))
         return seek(move(next, from: task.stage, to: .reopened, at: at, who: who, role: role, why: why), at: at)
     }

@@ -27,13 +27,20 @@ public final class Dispatcher {
     /// Of the next task.
     public private(set) var nextNumber: Int64
     var events: [TaskEvent] = []
+    /// Of the settings' lines on priority.
+    let prioritySchedules: [Schedule]
+    /// Tasks for which no unit could be sent, and that wait for one.
+    private(set) var waiting: Set<Int32> = []
+    var isServingOthers = false
 
     public init(settings: DispatchSettings, units: UnitBoard? = nil, sites: Sites = Sites(), nextNumber: Int64 = 1) {
         self.settings = settings
         self.sites = sites
-        self.units = units ?? UnitBoard([], zone: .utc)
+        let board = units ?? UnitBoard([], zone: .utc)
+        self.units = board
+        prioritySchedules = settings.priority.map { Schedule($0.when, zone: board.zone) }
         self.nextNumber = nextNumber
-        self.units.configure(settings)
+        board.configure(settings)
     }
 
     // MARK: What comes out
@@ -86,6 +93,7 @@ public final class Dispatcher {
         var task = task
         task.number = nextNumber
         nextNumber += 1
+        task.priority = priority(of: task, at: task.createdAt)
         task.move(clocksTo: .reported, at: task.createdAt, kind: settings.kind(task.kind))
         insert(task)
         let made = record(task, "reported", from: nil, at: task.createdAt, who: who, role: role, why: why) {
@@ -105,6 +113,7 @@ public final class Dispatcher {
             heapDue.append(.max)
         }
         slots[Int(slot)] = task
+        noteWaiting(slot, task)
         slotOfTask[task.id] = slot
         for unit in task.occupied { units.occupy(unit, with: task.id, at: nil) }
         if task.site == nil { tasksWithoutSite[task.kind, default: []].append(task.id) }
@@ -134,8 +143,17 @@ public final class Dispatcher {
         move(unitsOf: slots[Int(slot)], to: task)
         if task.leads.count != slots[Int(slot)]?.leads.count { noteLeads(of: task) }
         slots[Int(slot)] = task
+        noteWaiting(slot, task)
         changed.insert(slot)
         schedule(slot)
+    }
+
+    private func noteWaiting(_ slot: Int32, _ task: TaskState) {
+        if task.isUnserved && task.stage.needsUnit && task.unit == nil {
+            waiting.insert(slot)
+        } else if !waiting.isEmpty {
+            waiting.remove(slot)
+        }
     }
 
     /// Frees the units that the task has no more and reserves those that it has now.
@@ -157,6 +175,7 @@ public final class Dispatcher {
         guard let task = slots[Int(slot)] else { return }
         if changed.remove(slot) != nil { gone.append(task) }
         slots[Int(slot)] = nil
+        waiting.remove(slot)
         heapDue[Int(slot)] = .max
         slotOfTask[task.id] = nil
         if taskOfSituation[task.situation] == task.id { taskOfSituation[task.situation] = nil }

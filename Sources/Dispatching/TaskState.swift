@@ -28,6 +28,8 @@ public struct TaskState: Sendable, Equatable {
     public var alertID: String?
     /// `info`, `warning` or `critical`.
     public var severity: String
+    /// Of ``priorities``.
+    public var priority = 3
     public var createdAt: Timestamp
     public var stage = TaskStage.reported
     /// The stage to which a suspended task returns.

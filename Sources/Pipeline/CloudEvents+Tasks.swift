@@ -28,6 +28,7 @@ extension CloudEvents {
             data.add("lon", raw: "\(lon)")
         }
         data.add("severity", task.severity)
+        data.add("priority", raw: "\(task.priority)")
         if let text = task.subject { data.add("text", text) }
         data.add("stage", task.stage.rawValue)
         if let from = event.from { data.add("from", from.rawValue) }

@@ -68,7 +68,7 @@ extension Engine {
     /// that a pass ends in time; all where memory is short.
     func rollupRows(readings: Int) -> Int? {
         if minutes.buckets.isOverBudget { return nil }
-        return readings == 0 ? 200 : max(20, readings / 4)
+        return readings == 0 ? 200 : 2 + max(readings / 3, minutes.backlog / 2000)
     }
 
     /// A pass over the rollups goes on with the next commit.

@@ -40,7 +40,7 @@ final class TaskRows {
         "respond_stopped", "set_out_stopped", "dispose_stopped", "respond_breached", "set_out_breached", "dispose_breached",
         "clock_flags", "last_by", "last_at", "feedback_by", "disposed_at", "merged_into", "firing", "events", "unit_due",
         "tried", "forget_at", "subject", "proposed", "unserved", "round_at", "escalated", "leads",
-        "parts", "crew",
+        "parts", "crew", "priority",
     ]
 
     func write(_ state: TaskState, kind: DispatchSettings.Kind) throws(StoreError) {
@@ -69,6 +69,7 @@ final class TaskRows {
             .text(state.leads.joined(separator: "\n")),
             .text(state.parts.map { "\($0.department)\t\($0.by ?? "")" }.joined(separator: "\n")),
             .text(state.crew.map { "\($0.unit)\t\($0.stage.rawValue)\t\($0.at.milliseconds)" }.joined(separator: "\n")),
+            .integer(Int64(state.priority)),
         ]
         try task.write(values)
     }
@@ -156,6 +157,7 @@ final class TaskRows {
             severity: text("severity")!, createdAt: Timestamp(milliseconds: number("created_at")), by: text("last_by")!)
         task.site = text("site")
         (task.lat, task.lon) = (real("lat"), real("lon"))
+        task.priority = Int(number("priority"))
         task.alertID = text("alert_id")
         task.stage = stage
         task.stageBefore = text("stage_before").flatMap(TaskStage.init)

@@ -260,6 +260,9 @@ public final class NoiseMinutes {
     /// There is more to hand over with the commits that follow.
     public var isFlushing: Bool { pass != nil || closed.count > 0 }
 
+    /// Rows that a pass has before it.
+    public var backlog: Int { dirty.count + closed.count + buckets.dirtyCount }
+
     /// Begins a pass over what differs from its rows: the minutes that go on, and then of the coarser buckets the half that
     /// has waited longest, so that a row waits for three passes at most. Nothing where one goes on.
     /// - Parameter input: number of the last reading added.
@@ -278,9 +281,12 @@ public final class NoiseMinutes {
     ) rethrows {
         var left = rows ?? .max
         if rows == nil { pass = (dirty.count, -1, input) }
-        while left > 0, let slot = closed.next() {
+        // They hold memory, so that no flood of them may pile up.
+        var closedLeft = max(left, closed.count / 8)
+        while closedLeft > 0, let slot = closed.next() {
             guard nodes[Int(slot)].isDirty else { continue }
             try hand(slot, minute)
+            closedLeft -= 1
             left -= 1
         }
         guard var pass, closed.count == 0 else { return }

@@ -179,7 +179,7 @@ extension AlertEngine {
         let known = states[slot].known
         let holds = states[slot].phase == .firing ? known & ~states[slot].cleared : known & states[slot].over
         // One leaf is all there is.
-        if rule.operations == 1 { return (holds & 1 == 1, known & ~holds & 1 == 1) }
+        if rule.leaves == 1 && rule.operations == 1 { return (holds & 1 == 1, known & ~holds & 1 == 1) }
         return run(Int(rule.firstOperation), Int(rule.operations), holds: holds, fails: known & ~holds)
     }
 

@@ -5,23 +5,26 @@ import Yams
 
 /// `dispatch.yaml`: what a district decides about its tasks.
 enum DispatchFile {
-    private static let keys = ["mode", "units", "clocks", "escalation", "receivers", "leads", "kinds"]
+    private static let keys = ["mode", "units", "clocks", "escalation", "receivers", "leads", "priority", "kinds"]
     private static let unitKeys = ["acknowledge_within", "look_again_after", "fix_age", "accuracy_m", "camera_age", "widen", "fair_within_m", "fair_within_s", "ties", "travel"]
     private static let kindKeys = ["clocks", "pauses_while_suspended", "feedback", "check", "reopen_within", "still_firing_after", "capabilities", "camera"]
 
-    static func load(path: String, areas: AreaTree?) -> (settings: DispatchSettings, problems: [Problem]) {
+    /// - Parameter areas: nil where there are none, or none that can be read: codes are not checked then.
+    static func load(path: String, areas: AreaTree?, world: World) -> (settings: DispatchSettings, problems: [Problem]) {
         let reader = YAMLReader(path: path)
         guard let root = reader.root() else { return (DispatchSettings(), reader.problems) }
-        return (read(root, reader, areas), reader.problems)
+        return (read(root, reader, areas, world), reader.problems)
     }
 
-    static func parse(_ text: String, path: String, areas: AreaTree? = nil) -> (settings: DispatchSettings, problems: [Problem]) {
+    static func parse(
+        _ text: String, path: String, areas: AreaTree? = nil, world: World = World(zone: .utc)
+    ) -> (settings: DispatchSettings, problems: [Problem]) {
         let reader = YAMLReader(path: path)
-        let settings = reader.root(of: text).map { read($0, reader, areas) } ?? DispatchSettings()
+        let settings = reader.root(of: text).map { read($0, reader, areas, world) } ?? DispatchSettings()
         return (settings, reader.problems)
     }
 
-    private static func read(_ root: Node, _ reader: YAMLReader, _ areas: AreaTree?) -> DispatchSettings {
+    private static func read(_ root: Node, _ reader: YAMLReader, _ areas: AreaTree?, _ world: World) -> DispatchSettings {
         var settings = DispatchSettings()
         let top = reader.mapping(root, "the dispatch settings", known: keys)
         if let mode = reader.choice(top["mode"], "mode", DispatchSettings.Mode.allCases.map(\.rawValue)) {
@@ -34,6 +37,7 @@ enum DispatchFile {
         if times != times.sorted() { reader.problem("the steps of 'escalation' stand in the order of 'after'", at: top["escalation"]) }
         settings.receivers = list(top["receivers"], "receivers", reader).compactMap { receiver($0, reader, areas) }
         leads(top["leads"], reader, &settings)
+        settings.priority = list(top["priority"], "priority", reader).compactMap { priority($0, reader, areas, world) }
         if case .mapping(let kinds)? = top["kinds"] {
             for (name, node) in kinds {
                 guard let name = name.string else { continue }
@@ -168,6 +172,39 @@ enum DispatchFile {
         if let time = reader.duration(members["still_firing_after"], "still_firing_after") { kind.stillFiringMilliseconds = time }
         kind.capabilities = Set(list(members["capabilities"], "capabilities", reader).compactMap { reader.text($0, "a capability") })
         return kind
+    }
+
+    /// `{ kinds, areas, sites, near, within_m, when }`
+    private static func priority(
+        _ node: Node, _ reader: YAMLReader, _ areas: AreaTree?, _ world: World
+    ) -> DispatchSettings.PriorityLine? {
+        let members = reader.mapping(node, "a line of 'priority'", known: ["kinds", "areas", "sites", "near", "within_m", "when"])
+        if members.isEmpty { reader.problem("a line of 'priority' says which tasks come earlier: kinds, areas, sites, near or when", at: node) }
+        func texts(_ key: String) -> [String] { list(members[key], key, reader).compactMap { reader.text($0, key) } }
+        func check(_ kind: String, _ key: String) {
+            let kinds = world.sites.kinds
+            if !kinds.isEmpty && !kinds.contains(kind) {
+                reader.problem("no site is of the kind '\(kind)'\(hint(kind, among: kinds))", at: members[key])
+            }
+        }
+        var line = DispatchSettings.PriorityLine()
+        (line.kinds, line.areas, line.siteKinds) = (texts("kinds"), texts("areas"), texts("sites"))
+        if let areas {
+            for code in line.areas where areas.number(ofCode: code) == nil {
+                reader.problem("no area has the code '\(code)'\(hint(code, among: areas.areas.map(\.code)))", at: members["areas"])
+            }
+        }
+        for kind in line.siteKinds { check(kind, "sites") }
+        line.nearKind = reader.text(members["near"], "near")
+        if let kind = line.nearKind { check(kind, "near") }
+        if let metres = reader.number(members["within_m"], "within_m") {
+            line.nearMetres = metres
+            if !(1...50_000).contains(metres) { reader.problem("within_m is a number of metres from 1 to 50000", at: members["within_m"]) }
+            if line.nearKind == nil { reader.problem("'within_m' goes with 'near'", at: members["within_m"]) }
+        }
+        guard let when = WhenReader.when(members["when"], reader, world) else { return nil }
+        line.when = when
+        return line
     }
 
     private static func step(_ node: Node, _ reader: YAMLReader) -> DispatchSettings.Step? {

@@ -38,7 +38,7 @@ extension SettingsLoader {
             world.units = take(UnitsFile.load(path: path, areas: areas, devices: settings.devices, limits: world.limits))
         }
         if let path = file("dispatch", outside) {
-            let loaded = DispatchFile.load(path: path, areas: areas)
+            let loaded = DispatchFile.load(path: path, areas: areas, world: world)
             otherProblems += loaded.problems
             settings.dispatch = loaded.settings
         }

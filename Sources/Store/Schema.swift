@@ -37,6 +37,7 @@ enum Schema {
         migrator.registerMigration("matters") { try $0.execute(sql: matterColumns) }
         migrator.registerMigration("visits") { try $0.execute(sql: visitTables) }
         migrator.registerMigration("clock over restarts") { try $0.execute(sql: clockColumns) }
+        migrator.registerMigration("priority of tasks") { try $0.execute(sql: priorityColumn) }
         registerHistory(&migrator)
         return migrator
     }

@@ -13,17 +13,22 @@ import Testing
 
     @Test func theDeliveredFileIsWellAndSaysTheDefaults() {
         let path = URL(fileURLWithPath: #filePath).deletingLastPathComponent().appendingPathComponent("../../Deploy/district/dispatch.yaml").path
-        let (settings, problems) = DispatchFile.load(path: path, areas: nil)
+        var world = World(zone: .utc)
+        let calendars = URL(fileURLWithPath: path).deletingLastPathComponent().appendingPathComponent("calendars").path
+        world.calendars = CalendarFile.load(paths: [calendars], zone: .utc, night: world.limits.night).value
+        let (settings, problems) = DispatchFile.load(path: path, areas: nil, world: world)
         #expect(problems.map(\.description) == [])
         var expected = DispatchSettings()
         expected.escalation = settings.escalation
         expected.receivers = settings.receivers
         expected.kinds = settings.kinds
+        expected.priority = settings.priority
         #expect(settings == expected)
         var kind = DispatchSettings.Kind()
         (kind.feedback, kind.capabilities) = (.noise, ["noise"])
         #expect(settings.kinds == ["noise-check": kind])
         #expect(settings.escalation.count == 3 && settings.receivers.count == 2)
+        #expect(settings.priority.map(\.nearKind) == ["exam", nil] && settings.priority[1].siteKinds == ["school", "hospital"])
     }
 
     @Test func everyKeyIsTaken() {
@@ -33,6 +38,7 @@ import Testing
             units: { acknowledge_within: 20s, look_again_after: 1m, fix_age: 90s, accuracy_m: 50, widen: false, camera_age: 2m, fair_within_m: 200, fair_within_s: 30, ties: order, travel: { speeds: [{ kind: foot, kmh: 5 }] } }
             clocks: { dispose: { within: 20m, warn: 0s, from: on_scene, until: closed } }
             leads: { join_within: 20m, join_m: 50, site_m: 10 }
+            priority: [{ kinds: [parking], areas: ["330110012"], sites: [market], near: school, within_m: 80, when: { hours: 06:00-22:00 } }]
             escalation: [{ after: 2m, unless: on_scene, tell: town }]
             receivers: [{ name: x, level: grid, area: "330110012", shift: "20:00-08:00" }]
             kinds:
@@ -49,8 +55,33 @@ import Testing
         #expect(settings.joinMilliseconds == 1_200_000 && settings.joinMetres == 50 && settings.siteMetres == 10)
         #expect(settings.cameraAgeMilliseconds == 120_000 && settings.fairMetres == 200 && settings.fairSeconds == 30 && settings.tie == .order)
         #expect(settings.travel?.speeds == [.init(kind: "foot", kilometresPerHour: 5)])
+        var line = DispatchSettings.PriorityLine()
+        (line.kinds, line.areas, line.siteKinds, line.nearKind, line.nearMetres) = (["parking"], ["330110012"], ["market"], "school", 80)
+        line.when = .hours(DayHours(hours: [HourRange("06:00-22:00")!]))
+        #expect(settings.priority == [line])
         #expect(settings.escalation == [.init(afterMilliseconds: 120_000, unless: .onScene, level: .town)])
         #expect(settings.receivers[0].shift?.text == "20:00-08:00")
+    }
+
+    @Test func priorityIsChecked() throws {
+        var world = World(zone: .utc)
+        world.sites = Sites([Site(id: "s", name: "s", kind: "exam", place: .point(Position(latitude: 30, longitude: 120)))])
+        let areas = try AreaTree([Area(code: "330110", name: "余杭区", level: .district)])
+        let (settings, problems) = DispatchFile.parse(
+            """
+            priority:
+              - { near: exams }
+              - { areas: ["330111"], when: { calendar: gaokao } }
+              - { within_m: 0 }
+              - {}
+              - { near: exam }
+            """, path: "dispatch.yaml", areas: areas, world: world)
+        let texts = problems.map(\.description)
+        for words in [
+            "dispatch.yaml:2:13: no site is of the kind 'exams'; did you mean 'exam'?", "no area has the code '330111'", "gaokao",
+            "within_m is a number of metres from 1 to 50000", "'within_m' goes with 'near'", "a line of 'priority' says which tasks",
+        ] { #expect(texts.contains { $0.contains(words) }, "\(words) is not among \(texts)") }
+        #expect(settings.priority.last?.nearKind == "exam")
     }
 
     @Test func travelIsChecked() throws {

@@ -45,6 +45,7 @@ public enum Examples {
         let id = Identifier.task(alert: alert.id)
         var data: JSONObject = ["id": id]
         data.add("number", raw: "1")
+        data.add("priority", raw: "3")
         for (key, value) in [
             ("alert_id", alert.id), ("kind", "noise-check"), ("area", alert.area), ("site", "site-42"),
             ("severity", alert.severity), ("stage", "reported"), ("who", "patrol"), ("role", "patrol"),

@@ -121,6 +121,7 @@ public enum Schemas {
             "site": ["type": "string"],
             "lat": ["type": "number"], "lon": ["type": "number"],
             "severity": ["enum": ["info", "warning", "critical"]],
+            "priority": ["type": "integer", "minimum": 1, "maximum": 4, "description": "1 is first."],
             "text": ["type": "string"],
             "stage": ["type": "string", "examples": ["reported", "assigned", "closed"]],
             "from": ["type": "string", "description": "The stage before."],

@@ -89,7 +89,7 @@ struct TasksCommand: AsyncParsableCommand {
             try Exit.onStoreFailure {
                 let task = try reader.rows(
                     """
-                    SELECT id, stage, kind, severity, area, site, unit, department, lat, lon, subject, alert_id, created_at,
+                    SELECT id, stage, kind, severity, priority, area, site, unit, department, lat, lon, subject, alert_id, created_at,
                       respond_due, set_out_due, dispose_due, last_by, last_at, suspended_until, disposed_at, merged_into
                     FROM task WHERE id = ?
                     """, [.text(full)])

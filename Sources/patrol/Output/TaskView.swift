@@ -4,7 +4,7 @@ import Store
 /// Tasks for people: stages in words, clocks as time left.
 enum TaskView {
     static let headings: View.Headings = [
-        "id": ("id", "编号"), "stage": ("stage", "阶段"), "kind": ("kind", "事项"), "severity": ("severity", "级别"),
+        "id": ("id", "编号"), "stage": ("stage", "阶段"), "kind": ("kind", "事项"), "severity": ("severity", "级别"), "priority": ("priority", "优先级"),
         "area": ("area", "区域"), "site": ("site", "场所"), "unit": ("unit", "单位"), "created_at": ("created", "创建时间"),
         "clocks": ("clocks", "时限"), "subject": ("matter", "内容"), "alert_id": ("alert", "告警"),
         "respond_due": ("respond by", "应响应于"), "set_out_due": ("set out by", "应出动于"), "dispose_due": ("dispose by", "应处置于"),
@@ -37,10 +37,10 @@ enum TaskView {
     }
 
     static let columns = [
-        "id", "stage", "kind", "severity", "area", "site", "unit", "created_at", "respond_due", "set_out_due", "dispose_due",
+        "id", "stage", "kind", "severity", "priority", "area", "site", "unit", "created_at", "respond_due", "set_out_due", "dispose_due",
         "respond_stopped", "set_out_stopped", "dispose_stopped", "clock_flags", "last_by", "subject",
     ]
-    static let shown = ["id", "stage", "kind", "severity", "area", "site", "unit", "created_at", "clocks", "last_by", "subject"]
+    static let shown = ["id", "stage", "kind", "severity", "priority", "area", "site", "unit", "created_at", "clocks", "last_by", "subject"]
 
     /// The rows of ``columns`` as a table shows them.
     static func shownRows(_ rows: [[StoreValue]], _ language: Language, now: Int64?, hasColours: Bool) -> [[StoreValue]] {
