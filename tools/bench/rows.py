@@ -266,9 +266,9 @@ def outlet_ingest(bench):
 
 def dispatching(bench):
     """The pure parts of dispatching, timed inside one process."""
-    subprocess.run(["swift", "build", "-c", "release", "--product", "dispatch-bench"], cwd=toolchain.ROOT, check=True,
-                   stdout=subprocess.DEVNULL)
     program = toolchain.ROOT / ".build/release/dispatch-bench"
+    if not program.exists():
+        raise BenchError(f"{program} is not there: build it with `swift build -c release --product dispatch-bench`")
     runs = [json.loads(subprocess.run([program], check=True, capture_output=True, text=True).stdout) for _ in range(bench.rounds)]
     best = {key: statistics.median(run[key] for run in runs) for key in runs[0]}
     return [
