@@ -65,11 +65,17 @@ extension Engine {
     }
 
     /// How many rows of the rollups a commit of so many readings writes: so few that no alert waits long for them, so many
-    /// that a pass ends in time; all where memory is short.
-    func rollupRows(readings: Int) -> Int? {
-        if minutes.buckets.isOverBudget { return nil }
+    /// that a pass ends in time; more where memory is short.
+    func rollupRows(readings: Int) -> Int {
+        if isEnding { return Engine.rowsBeforeTheEnd }
+        if minutes.buckets.isOverBudget { return max(1000, 2 * readings) }
         return readings == 0 ? 200 : 2 + max(readings / 3, minutes.backlog / 2000)
     }
+
+    private static let rowsBeforeTheEnd = 20_000
+
+    /// So much is to be written that the end should not do it in one transaction, which holds all of it in memory.
+    var hasManyRollups: Bool { minutes.backlog > Engine.rowsBeforeTheEnd }
 
     /// A pass over the rollups goes on with the next commit.
     var isFlushing: Bool { minutes.isFlushing }

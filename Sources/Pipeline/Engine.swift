@@ -53,6 +53,8 @@ final class Engine {
     var isRuleSetNew = false
     /// Rules that are not known here have state in the store, as of its checkpoint: that must stay where it is.
     var keepsCheckpoint = false
+    /// No more readings come: commits write many rows of the rollups.
+    var isEnding = false
     /// Open alerts of rules that are gone: they end with the next commit.
     var endedByRules: [Alert] = []
     /// The clock of tasks: the server's, and nothing moves it but time.

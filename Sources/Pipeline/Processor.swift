@@ -284,7 +284,7 @@ final class Processor {
         if signals.isDrained { engine.isCatchingUp = false }
         let end = next
         do throws(StoreError) {
-            try commitOnce(flushesMinutes: flushesMinutes || isFlushDue, isLast: flushesMinutes)
+            try commitOnce(flushesMinutes: flushesMinutes || isFlushDue || engine.isEnding, isLast: flushesMinutes)
         } catch {
             try recover(from: start, to: end, after: error)
         }
@@ -405,7 +405,10 @@ final class Processor {
     }
 
     private func finish(from start: Int) throws(StoreError) {
-        try commitBatch(from: start, flushesMinutes: true)
+        try commitBatch(from: start)
+        engine.isEnding = true
+        while engine.hasManyRollups { try commitBatch(from: next) }
+        try commitBatch(from: next, flushesMinutes: true)
         settle()
         while !inbox.isEmpty || !actions.isEmpty { try commitBatch(from: next) }
         try engine.checkpoint()

@@ -290,7 +290,8 @@ public final class NoiseMinutes {
             left -= 1
         }
         guard var pass, closed.count == 0 else { return }
-        while left > 0 && pass.minutes > 0, let slot = dirty.next() {
+        // Each minute may make buckets; memory beyond the budget is let go once they are written and committed.
+        while left > 0 && pass.minutes > 0 && (rows == nil || !buckets.isOverBudget), let slot = dirty.next() {
             pass.minutes -= 1
             guard nodes[Int(slot)].isDirty else { continue }
             try hand(slot, minute)
@@ -300,7 +301,7 @@ public final class NoiseMinutes {
             flushedInput = max(flushedInput, pass.input)
             pass.buckets = rows == nil ? .max : max(256, buckets.dirtyCount / 2)
         }
-        while left > 0 && pass.buckets > 0, let series = buckets.oldestDirtySeries {
+        while left > 0 && (pass.buckets > 0 || buckets.isOverBudget), let series = buckets.oldestDirtySeries {
             // Its row says that it holds everything.
             var slot = headOfSeries[Int(series)]
             while slot >= 0 {
@@ -308,7 +309,7 @@ public final class NoiseMinutes {
                 slot = nodes[Int(slot)].next
             }
             try buckets.writeOldest(input: input, bucket)
-            pass.buckets -= 1
+            if pass.buckets > 0 { pass.buckets -= 1 }
             left -= 1
         }
         let isDone = pass.minutes == 0 && (pass.buckets == 0 || buckets.dirtyCount == 0)
