@@ -2,10 +2,23 @@ import Delivery
 import Rollups
 import Rules
 import Store
-import Telemetry
+public import Telemetry
+
+/// Readings that were taken in, in the order of their inputs.
+public struct AcceptedReadings: Sendable {
+    /// Devices that came for the first time.
+    public var devices: [Device] = []
+    public var readings: [Reading] = []
+    /// The readings' texts one behind the other: `officer`, then `boot`.
+    public var texts: [UInt8] = []
+
+    public init() {}
+}
 
 /// What a committed batch hands to those who publish.
 struct Committed {
+    /// Where the options ask for it.
+    var accepted: AcceptedReadings?
     var events: [OutboxRow] = []
     var rejects: [RejectRow] = []
     /// Gateways that are to be told of themselves.
@@ -43,7 +56,7 @@ extension Engine {
         for device in newDevices { try store.write(device: device, registeredAt: now) }
         try store.writeSegments(into: stored)
         try store.insertReadings()
-        if flushesMinutes { minutes.beginFlush(input: state.input) }
+        if flushesMinutes || minutes.buckets.isOverBudget { minutes.beginFlush(input: state.input) }
         try writeRollups(rows: isLast ? nil : rollupRows(readings: batch(.noise).count), input: state.input)
         if flushesMinutes { try tracks.write(isLast: isLast, input: state.input) }
         if let error = failure.error { throw error }
@@ -78,6 +91,7 @@ extension Engine {
         try store.write(engine: state)
         try store.commit()
         result.rejects = rejects
+        if options.handsOver { result.accepted = acceptedReadings() }
         endBatch()
         return result
     }
@@ -92,6 +106,22 @@ extension Engine {
         state.checkpointInput = state.input
         try store.write(engine: state)
         try store.commit()
+    }
+
+    private func acceptedReadings() -> AcceptedReadings {
+        var rows = Kind.allCases.flatMap { kind in (0..<batchCount(kind)).map { unsafe batch(kind)[$0] } }
+        unsafe rows.sort { unsafe $0.id < $1.id }
+        var accepted = AcceptedReadings()
+        accepted.devices = newDevices
+        accepted.readings.reserveCapacity(rows.count)
+        for row in unsafe rows {
+            unsafe accepted.readings.append(row.reading.pointee)
+            if let text = unsafe row.text {
+                let count = unsafe Int(row.reading.pointee.officerBytes) + Int(row.reading.pointee.bootBytes)
+                unsafe accepted.texts.append(contentsOf: UnsafeBufferPointer(start: text, count: count))
+            }
+        }
+        return accepted
     }
 
     private func endBatch() {

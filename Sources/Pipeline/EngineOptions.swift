@@ -51,6 +51,8 @@ public struct EngineOptions: Sendable {
 
     /// Off where a store of readings alone is wanted, as a backtest reads it.
     public var rollsUp = true
+    /// Each commit hands its readings over.
+    public var handsOver = false
     /// What rollups are computed with; nil: as the store has it, or by default.
     public var rollups: RollupOptions?
     /// Memory that the buckets coarser than a minute may keep.

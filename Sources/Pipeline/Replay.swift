@@ -21,10 +21,12 @@ public struct ReplayResult: Sendable {
 /// A recording into a store at rest: a thread reads and decodes, the caller's thread processes and commits. Everything
 /// is complete in the store when it returns. Nothing is published.
 public enum Replay {
-    /// - Parameter isScratch: the store serves for one look at its readings: no rollups, and nothing waits for the disk.
+    /// - Parameters:
+    ///   - isScratch: the store serves for one look at its readings: no rollups, and nothing waits for the disk.
+    ///   - readings: gets those of each commit, on the caller's thread.
     public static func run(
         recording path: String, options: RecordingOptions, into storePath: String, rules: RuleSet, settings: Settings? = nil,
-        isScratch: Bool = false,
+        isScratch: Bool = false, readings: (@Sendable (AcceptedReadings) -> Void)? = nil,
         progress: @escaping @Sendable (_ messages: Int, _ bytes: Int) -> Void
     ) throws -> ReplayResult {
         let began = ServerClock.monotonicNanoseconds
@@ -40,6 +42,7 @@ public enum Replay {
         var engine = EngineOptions(clock: .recorded, rules: rules, publishes: false)
         engine.topicRoot = options.topicRoot
         engine.rollsUp = !isScratch
+        engine.handsOver = readings != nil
         if let settings {
             engine.world = settings.world
             engine.backfillAllowanceMilliseconds = settings.backfillAllowanceMilliseconds
@@ -51,7 +54,10 @@ public enum Replay {
         let processor = try Processor(
             store: store, options: Processor.Options(engine: engine, batchMilliseconds: 1000, retryMilliseconds: nil),
             consumer: ring.makeConsumer(), signals: signals, inbox: Inbox(), status: PipelineStatus(),
-            logger: Logger(label: "patrol"), publish: { refusals.take($0.rejects) })
+            logger: Logger(label: "patrol"), publish: {
+                refusals.take($0.rejects)
+                if let accepted = $0.accepted { readings?(accepted) }
+            })
         let source = ReplaySource(
             recording: recording, ring: ring, registry: registry, topicRoot: options.topicRoot, progress: progress)
         let thread = WorkerThread { source.run() }

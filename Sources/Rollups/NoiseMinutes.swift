@@ -289,18 +289,19 @@ public final class NoiseMinutes {
             closedLeft -= 1
             left -= 1
         }
-        guard var pass, closed.count == 0 else { return }
+        guard var pass else { return }
         // Each minute may make buckets; memory beyond the budget is let go once they are written and committed.
-        while left > 0 && pass.minutes > 0 && (rows == nil || !buckets.isOverBudget), let slot = dirty.next() {
+        while left > 0 && pass.minutes > 0 && closed.count == 0 && (rows == nil || !buckets.isOverBudget), let slot = dirty.next() {
             pass.minutes -= 1
             guard nodes[Int(slot)].isDirty else { continue }
             try hand(slot, minute)
             left -= 1
         }
-        if pass.minutes == 0 && pass.buckets < 0 {
+        if pass.minutes == 0 && pass.buckets < 0 && closed.count == 0 {
             flushedInput = max(flushedInput, pass.input)
             pass.buckets = rows == nil ? .max : max(256, buckets.dirtyCount / 2)
         }
+        if buckets.isOverBudget { left = max(left, (rows ?? 0) / 2) }
         while left > 0 && (pass.buckets > 0 || buckets.isOverBudget), let series = buckets.oldestDirtySeries {
             // Its row says that it holds everything.
             var slot = headOfSeries[Int(series)]

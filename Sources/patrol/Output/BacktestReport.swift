@@ -17,7 +17,7 @@ struct BacktestReport {
     private let ruleIDs: [String]
     private let zone: LocalZone
 
-    init(_ run: Backtest, rules: [RuleDefinition], zone: LocalZone) {
+    init(_ run: Backtest.Outcome, rules: [RuleDefinition], zone: LocalZone) {
         let devices = Dictionary(run.devices.map { ($0.number, $0) }) { first, _ in first }
         rows = run.alerts.map { fired in
             let alert = fired.last

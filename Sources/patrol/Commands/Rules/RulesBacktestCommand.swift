@@ -1,12 +1,10 @@
 import ArgumentParser
-import Dispatch
 import Foundation
 import Ingest
 import Pipeline
 import Rules
 import Settings
 import Store
-import Synchronization
 import Telemetry
 
 struct RulesBacktestCommand: ParsableCommand {
@@ -15,7 +13,7 @@ struct RulesBacktestCommand: ParsableCommand {
         abstract: "What alerts rules would have raised over a store or a recording.",
         discussion: """
             The readings run through the same engine as live ones, in the order in which they came, with the clock of their
-            arrival. Nothing is written. Without a devices file in the settings the devices have no site, area or zone.
+            arrival; rules that do not know of each other side by side. Nothing is written. Without a devices file in the settings the devices have no site, area or zone.
 
             EXAMPLES
               patrol rules backtest rules/ --from patrol.db --config patrol.yaml
@@ -35,15 +33,11 @@ struct RulesBacktestCommand: ParsableCommand {
         }
         let loaded = try sources.load()
         let others = against.isEmpty ? nil : try Exit.onProblems { try RuleFile.load(against, world: loaded.settings?.world) }
-        let store = try source.open()
-        defer { store.close() }
-        let run = try store.backtest(rules: loaded.rules, settings: loaded.settings, world: loaded.world)
-        let report = BacktestReport(run, rules: loaded.rules, zone: loaded.world.zone)
-        var difference: BacktestDifference?
-        if let others {
-            let other = try store.backtest(rules: others, settings: loaded.settings, world: loaded.world)
-            difference = BacktestDifference(report, BacktestReport(other, rules: others, zone: loaded.world.zone))
-        }
+        let backtest = Backtest([loaded.rules] + (others.map { [$0] } ?? []), settings: loaded.settings, world: loaded.world)
+        try source.forEach(backtest.take)
+        let reports = zip(backtest.finish(), [loaded.rules] + (others.map { [$0] } ?? [])).map { BacktestReport($0, rules: $1, zone: loaded.world.zone) }
+        let report = reports[0]
+        let difference = reports.count > 1 ? BacktestDifference(report, reports[1]) : nil
         for line in format == "json" ? report.json + (difference?.json ?? []) : report.table + (difference?.table ?? []) {
             Output.line(line)
         }
@@ -56,11 +50,45 @@ struct ReadingSource: ParsableArguments {
     @Option(help: "CSV: the kind of the rows (noise, vehicle, bodycam).") var kind = "noise"
     @Option(help: "CSV: how long a reading holds, for example 60s.") var period: String?
 
+    /// The readings as a store.
     func open() throws -> ReadingStore {
+        try mustExist()
+        if ReadingSource.isStore(from) { return ReadingStore(path: from, folder: nil) }
+        return try read()
+    }
+
+    /// Gives all readings away, in the order in which they came.
+    func forEach(_ body: @escaping @Sendable (AcceptedReadings) -> Void) throws {
+        try mustExist()
+        if !ReadingSource.isStore(from) { return try read(body).close() }
+        try Exit.onStoreFailure {
+            let run = try ReadingRun(path: from)
+            var part = AcceptedReadings()
+            part.devices = try run.devices()
+            let progress = Progress("backtest")
+            try run.forEach(damaged: { Exit.warn($0) }) { reading, text in
+                part.readings.append(copy reading)
+                part.texts += text
+                guard part.readings.count == ReadingSource.partReadings else { return }
+                body(part)
+                progress.add(part.readings.count)
+                part = AcceptedReadings()
+            }
+            body(part)
+            progress.end()
+        }
+    }
+
+    private static let partReadings = 16_384
+
+    private func mustExist() throws {
         guard FileManager.default.fileExists(atPath: from) else {
             throw Exit.fail("--from \(from): there is no such file", Exit.usage)
         }
-        if ReadingSource.isStore(from) { return ReadingStore(path: from, folder: nil) }
+    }
+
+    /// A recording into a store of its own; who takes the readings away has no need of it.
+    private func read(_ body: (@Sendable (AcceptedReadings) -> Void)? = nil) throws -> ReadingStore {
         var options = RecordingOptions()
         guard let kind = Kind(name: kind) else {
             throw Exit.fail("no kind '\(kind)'; there are \(Kind.allCases.map(\.name).joined(separator: ", "))", Exit.usage)
@@ -77,7 +105,9 @@ struct ReadingSource: ParsableArguments {
         let isTerminal = isatty(2) == 1
         let result = try Exit.onStoreFailure {
             do {
-                return try Replay.run(recording: from, options: options, into: store.path, rules: RuleSet(), isScratch: true) { messages, _ in
+                return try Replay.run(
+                    recording: from, options: options, into: store.path, rules: RuleSet(), isScratch: true, readings: body
+                ) { messages, _ in
                     guard isTerminal else { return }
                     FileHandle.standardError.write(Data("\rreading: \(messages / 1000) thousand messages".utf8))
                 }
@@ -111,72 +141,40 @@ struct ReadingStore {
 
     /// The devices as the store has them, with what the settings' devices file says of them now.
     func devices(_ settings: Settings?) throws -> [Device] {
-        let stored = try Exit.onStoreFailure { try ReadingRun(path: path).devices() }
-        let records = Dictionary((settings?.devices ?? []).map { ("\($0.kind.name) \($0.id)", $0) }) { first, _ in first }
-        return stored.map { device in
-            guard let record = records["\(device.kind.name) \(device.id)"] else { return device }
-            return Device(
-                number: device.number, kind: device.kind, id: device.id, gateway: device.gateway, name: record.name,
-                area: record.area, site: record.site, zone: record.zone, lat: record.lat, lon: record.lon,
-                team: record.team, tags: record.tags)
-        }
-    }
-
-    /// Runs the rules over all readings, in the order in which they were stored; rules that do not know of each other side
-    /// by side.
-    func backtest(rules: [RuleDefinition], settings: Settings?, world: World) throws -> Backtest {
-        let devices = try devices(settings)
-        let parts = RuleSet.independent(rules, parts: ProcessInfo.processInfo.activeProcessorCount)
-        let done = Mutex<[(number: Int, result: Result<Backtest, any Error>)]>([])
-        DispatchQueue.concurrentPerform(iterations: parts.count) { number in
-            let result = Result { try run(parts[number], of: rules, devices, world, isFirst: number == 0) }
-            done.withLock { $0.append((number, result)) }
-        }
-        var whole = Backtest(alerts: [], devices: devices, readings: 0, end: .distantPast)
-        for part in try done.withLock({ $0 }).map({ try $0.result.get() }) {
-            whole.alerts += part.alerts
-            (whole.readings, whole.end) = (part.readings, part.end)
-        }
-        whole.alerts.sort { a, b in
-            (a.last.firedAt ?? a.last.startedAt, a.last.rule, a.last.device) < (b.last.firedAt ?? b.last.startedAt, b.last.rule, b.last.device)
-        }
-        return whole
-    }
-
-    /// - Parameter isFirst: tells of damage and of how far it is.
-    private func run(
-        _ part: [Int], of rules: [RuleDefinition], _ devices: [Device], _ world: World, isFirst: Bool
-    ) throws -> Backtest {
-        var run = RuleRun(rules: RuleSet(part.map { rules[$0] }), world: world)
-        for device in devices { run.add(device: device) }
-        var clock = Timestamp.distantPast
-        var count = 0
-        let isTerminal = isFirst && isatty(2) == 1
-        try Exit.onStoreFailure {
-            try ReadingRun(path: path).forEach(damaged: { if isFirst { Exit.warn($0) } }) { reading, text in
-                clock = max(clock, reading.received)
-                run.take(copy reading, text: text, clock: clock)
-                count += 1
-                if isTerminal && count & 0x3FFFF == 0 {
-                    FileHandle.standardError.write(Data("\rbacktest: \(count / 1000) thousand readings".utf8))
-                }
-            }
-        }
-        if isTerminal { FileHandle.standardError.write(Data("\r\u{1B}[K".utf8)) }
-        run.advance(to: clock)
-        let alerts = run.alerts.map { alert in
-            var alert = alert
-            alert.last.rule = part[alert.last.rule]
-            return alert
-        }
-        return Backtest(alerts: alerts, devices: devices, readings: count, end: clock)
+        let records = DeviceRecords(settings)
+        return try Exit.onStoreFailure { try ReadingRun(path: path).devices() }.map(records.described)
     }
 }
 
-struct Backtest: Sendable {
-    /// By the time at which they fired.
-    var alerts: [RuleRun.Fired]
-    var devices: [Device]
-    var readings: Int
-    var end: Timestamp
+/// What the settings' devices file says of devices.
+struct DeviceRecords: Sendable {
+    private let records: [String: DeviceRecord]
+
+    init(_ settings: Settings?) {
+        records = Dictionary((settings?.devices ?? []).map { ("\($0.kind.name) \($0.id)", $0) }) { first, _ in first }
+    }
+
+    func described(_ device: Device) -> Device {
+        guard let record = records["\(device.kind.name) \(device.id)"] else { return device }
+        return Device(
+            number: device.number, kind: device.kind, id: device.id, gateway: device.gateway, name: record.name,
+            area: record.area, site: record.site, zone: record.zone, lat: record.lat, lon: record.lon,
+            team: record.team, tags: record.tags)
+    }
+}
+
+/// How far it is, on a terminal.
+final class Progress {
+    private let what: String
+    private let isTerminal = isatty(2) == 1
+    private var count = 0
+
+    init(_ what: String) { self.what = what }
+
+    func add(_ readings: Int) {
+        count += readings
+        if isTerminal { FileHandle.standardError.write(Data("\r\(what): \(count / 1000) thousand readings".utf8)) }
+    }
+
+    func end() { if isTerminal { FileHandle.standardError.write(Data("\r\u{1B}[K".utf8)) } }
 }

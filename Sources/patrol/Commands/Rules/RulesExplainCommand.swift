@@ -56,7 +56,7 @@ struct RulesExplainCommand: ParsableCommand {
         }
         run.advance(to: question.at)
         let rows = BacktestReport(
-            Backtest(alerts: run.alerts, devices: devices, readings: 0, end: question.at), rules: loaded.rules, zone: loaded.world.zone)
+            Backtest.Outcome(alerts: run.alerts, devices: devices, readings: 0, end: question.at), rules: loaded.rules, zone: loaded.world.zone)
         show(run, target, question, loaded.rules, rows, shown)
     }
 
