@@ -281,8 +281,8 @@ public final class NoiseMinutes {
     ) rethrows {
         var left = rows ?? .max
         if rows == nil { pass = (dirty.count, -1, input) }
-        // They hold memory, so that no flood of them may pile up.
-        var closedLeft = max(left, closed.count / 8)
+        // They hold memory and lengthen their series, so that few may wait.
+        var closedLeft = max(left, closed.count - NoiseMinutes.closedWaiting)
         while closedLeft > 0, let slot = closed.next() {
             guard nodes[Int(slot)].isDirty else { continue }
             try hand(slot, minute)
@@ -316,6 +316,8 @@ public final class NoiseMinutes {
         let isDone = pass.minutes == 0 && (pass.buckets == 0 || buckets.dirtyCount == 0)
         self.pass = isDone ? nil : pass
     }
+
+    private static let closedWaiting = 1000
 
     private func hand(_ slot: Int32, _ take: (NoiseRow) throws -> Void) rethrows {
         let row = flush(slot)
