@@ -152,6 +152,9 @@ import Testing
         for reading in readings { try killed.run([reading], killed: true) }
         try killed.run([])
         try Self.expect(killed, expected, "seed \(seed), killed after each input")
+        let reloaded = try Self.rig()
+        try reloaded.run(readings, batches: Array(repeating: 1, count: readings.count), reloads: true)
+        try Self.expect(reloaded, expected, "seed \(seed), unchanged rules read again after each input")
     }
 
     @Test(arguments: seeds)
