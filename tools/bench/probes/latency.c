@@ -2,6 +2,9 @@
  * each takes to be visible in the store (to a reader of its own, looking every LOOK_MICROSECONDS) and how long it takes
  * until a message about it comes back on FILTER.
  *
+ * HOST `-` plays the broker itself: prints `port N`, sends the recording PORT to who subscribes to readings, and
+ * SETTLE_SECONDS later what is measured. All that the others publish counts as on FILTER.
+ *
  * STORE `-` looks at no store. MARK is a text that such a message must hold (`firing` for alerts; `-` any: with
  * FILTER `patrol/v1/in/#` the broker's bare echo). A message on a task, which does not name the meter, is known by its
  * alert's, which came before. One meter of LOUD is loud (over 70 dB) in each second, and quiet in the next. Above
@@ -11,7 +14,8 @@
 #include <sys/prctl.h>
 #include "mqtt.h"
 
-enum { LOOK_MICROSECONDS = 50, WARM_UP_SECONDS = 2, WAKES_PER_SECOND = 2000, MOST_AT_ONCE = 64, PATIENCE_SECONDS = 10 };
+enum { LOOK_MICROSECONDS = 50, WARM_UP_SECONDS = 2, WAKES_PER_SECOND = 2000, MOST_AT_ONCE = 64, PATIENCE_SECONDS = 10, SETTLE_SECONDS = 2,
+       CONNECTIONS = 8 };
 
 static long total, warm_up, meters, loud_every;
 static int qos, any;
@@ -20,7 +24,8 @@ static _Atomic long sent_count, stored_count, answered_count, asked_count;
 static _Atomic int done;
 static const char *mark, *store_path;
 static char (*alert_of)[17];
-static int answers_fd;
+static int answers_fd, listener;
+static _Atomic int readings_fd = -1;
 
 static void precise_sleep(double until) {
     struct timespec t = {(time_t)until, (long)((until - (double)(time_t)until) * 1e9)};
@@ -106,6 +111,76 @@ static void subscribe_answers(const char *host, int port, const char *filter) {
     if (recv(answers_fd, packet, 5, MSG_WAITALL) != 5 || packet[4] == 0x80) fail("subscription refused");
 }
 
+/* The broker's part with all but the readings, which the main thread sends. */
+static void serve_packet(int fd, const struct packet *p, double now) {
+    uint8_t answer[64] = {0};
+    switch (p->type) {
+    case 1: send_all(fd, (const uint8_t *)"\x20\x02\x00\x00", 4); break;
+    case PINGREQ: send_all(fd, (const uint8_t *)"\xd0\x00", 2); break;
+    case SUBSCRIBE: {
+        int filters = 0;
+        for (size_t at = 2; at + 2 < p->body_bytes && filters < 32; filters++)
+            at += 3 + (size_t)(p->body[at] << 8 | p->body[at + 1]);
+        answer[0] = 9 << 4;
+        answer[1] = (uint8_t)(2 + filters);
+        memcpy(answer + 2, p->body, 2);
+        memset(answer + 4, qos, (size_t)filters);
+        send_all(fd, answer, 4 + (size_t)filters);
+        if (memmem(p->body, p->body_bytes, "/in/", 4)) readings_fd = fd;
+        break;
+    }
+    case PUBLISH: {
+        const uint8_t *id = p->body + 2 + (p->body[0] << 8 | p->body[1]);
+        if (p->flags >> 1 & 3) send_all(fd, (const uint8_t[]){PUBACK << 4, 2, id[0], id[1]}, 4);
+        take_answer(p, now);
+    }
+    }
+}
+
+static void *serve(void *unused) {
+    (void)unused;
+    struct pollfd polled[CONNECTIONS + 1] = {{listener, POLLIN, 0}};
+    static struct inbox inboxes[CONNECTIONS + 1];
+    int connections = 0, one = 1;
+    while (!done) {
+        if (poll(polled, (nfds_t)connections + 1, 100) <= 0) continue;
+        double now = seconds_now();
+        for (int i = 1; i <= connections; i++) {
+            struct packet p;
+            size_t at = 0;
+            if (!(polled[i].revents & (POLLIN | POLLHUP | POLLERR))) continue;
+            if (!inbox_fill(&inboxes[i], polled[i].fd)) polled[i].fd = -1;
+            while (inbox_next(&inboxes[i], &at, &p)) serve_packet(polled[i].fd, &p, now);
+            inbox_drop(&inboxes[i], at);
+        }
+        if (!(polled[0].revents & POLLIN)) continue;
+        if (connections == CONNECTIONS) fail("more connections than expected");
+        polled[++connections] = (struct pollfd){accept(listener, NULL, NULL), POLLIN, 0};
+        setsockopt(polled[connections].fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);
+    }
+    return NULL;
+}
+
+/* Listens on a free port of loopback, which it prints. */
+static void listen_as_broker(void) {
+    struct sockaddr_in address = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    socklen_t address_bytes = sizeof address;
+    listener = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    if (bind(listener, (struct sockaddr *)&address, sizeof address) || listen(listener, CONNECTIONS)) fail("listen");
+    getsockname(listener, (struct sockaddr *)&address, &address_bytes);
+    printf("port %d\n", ntohs(address.sin_port));
+    fflush(stdout);
+}
+
+/* Waits for who subscribes to readings and sends the recording at `path`. */
+static int send_before(const char *path) {
+    struct packets before = encode_recording(path, qos);
+    while (readings_fd < 0) precise_sleep(seconds_now() + 0.01);
+    send_all(readings_fd, before.bytes, before.ends[before.count - 1]);
+    precise_sleep(seconds_now() + SETTLE_SECONDS);
+    return readings_fd;
+}
+
 /* Appends reading `i` to what is sent next; returns the bytes. */
 static size_t put_reading(uint8_t *packet, long i) {
     struct timespec wall;
@@ -150,12 +225,13 @@ int main(int argc, char **argv) {
     answered_after = calloc((size_t)total, sizeof *answered_after);
     waiting_since = calloc((size_t)meters, sizeof *waiting_since);
     alert_of = calloc((size_t)meters, sizeof *alert_of);
-    int has_store = strcmp(store_path, "-") != 0;
+    int has_store = strcmp(store_path, "-") != 0, is_broker = !strcmp(argv[1], "-");
     pthread_t store_thread, answers_thread;
-    subscribe_answers(argv[1], atoi(argv[2]), argv[8]);
-    pthread_create(&answers_thread, NULL, watch_answers, NULL);
+    if (is_broker) listen_as_broker();
+    else subscribe_answers(argv[1], atoi(argv[2]), argv[8]);
+    pthread_create(&answers_thread, NULL, is_broker ? serve : watch_answers, NULL);
     if (has_store) pthread_create(&store_thread, NULL, watch_store, NULL);
-    int fd = mqtt_connect(argv[1], atoi(argv[2]), "bench-publisher");
+    int fd = is_broker ? send_before(argv[2]) : mqtt_connect(argv[1], atoi(argv[2]), "bench-publisher");
     prctl(PR_SET_TIMERSLACK, 1000);
     uint8_t ignored[4096];
     double start = seconds_now() + 0.1;
@@ -168,16 +244,16 @@ int main(int argc, char **argv) {
         for (long last = i + at_once; i < last && i < total; i++) n += put_reading(packets + n, i);
         send_all(fd, packets, n);
         sent_count = i;
-        while (recv(fd, ignored, sizeof ignored, MSG_DONTWAIT) > 0) {}
+        while (!is_broker && recv(fd, ignored, sizeof ignored, MSG_DONTWAIT) > 0) {}
     }
     for (double end = seconds_now() + PATIENCE_SECONDS; seconds_now() < end;) {
         if ((!has_store || stored_count == total) && answered_count >= asked_count) break;
         precise_sleep(seconds_now() + 0.01);
-        while (recv(fd, ignored, sizeof ignored, MSG_DONTWAIT) > 0) {}
+        while (!is_broker && recv(fd, ignored, sizeof ignored, MSG_DONTWAIT) > 0) {}
     }
     done = 1;
     if (has_store) pthread_join(store_thread, NULL);
-    shutdown(answers_fd, SHUT_RDWR);
+    if (!is_broker) shutdown(answers_fd, SHUT_RDWR);
     pthread_join(answers_thread, NULL);
     printf("{\"sent\": %ld, \"stored\": %ld, \"answers_expected\": %ld", total, (long)stored_count, (long)asked_count);
     print_spread("stored_ms", stored_after + warm_up, stored_count > warm_up ? stored_count - warm_up : 0);
