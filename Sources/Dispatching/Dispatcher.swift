@@ -221,45 +221,50 @@ public final class Dispatcher {
                 continue
             }
             guard let entry = heap.pop() else { break }
-            guard heapDue[Int(entry.slot)] == entry.due, let task = slots[Int(entry.slot)], task.number == entry.number else {
-                continue
-            }
+            guard heapDue[Int(entry.slot)] == entry.due, slots[Int(entry.slot)]?.number == entry.number else { continue }
             heapDue[Int(entry.slot)] = .max
-            guard let next = task.next(settings) else { continue }
+            guard let next = slots[Int(entry.slot)]?.next(settings) else { continue }
             if next.what == .forget {
                 forget(entry.slot)
             } else {
                 happened = true
-                fire(next.what, task, at: next.at)
+                fire(next.what, entry.slot, at: next.at)
             }
         }
         return happened
     }
 
     private func schedule(_ slot: Int32) {
-        guard let task = slots[Int(slot)] else { return }
-        let due = task.next(settings)?.at.milliseconds ?? .max
+        guard let number = slots[Int(slot)]?.number else { return }
+        let due = slots[Int(slot)]?.next(settings)?.at.milliseconds ?? .max
         guard due != heapDue[Int(slot)] else { return }
         heapDue[Int(slot)] = due
-        if due != .max { heap.push(DueHeap.Entry(due: due, number: task.number, slot: slot)) }
+        if due != .max { heap.push(DueHeap.Entry(due: due, number: number, slot: slot)) }
         if heap.count > 64 + 4 * slotOfTask.count {
             heap.compact { heapDue[Int($0.slot)] == $0.due && slots[Int($0.slot)]?.number == $0.number }
         }
     }
 
-    private func fire(_ what: TaskState.Due, _ task: TaskState, at: Timestamp) {
-        var task = task
-        func note(_ name: String, _ why: String? = nil) {
-            record(task, name, from: nil, at: at, who: "patrol", role: .patrol, why: why)
-        }
+    /// A clock's warning or breach, in place: the most frequent of what time brings, and no unit is touched by it.
+    private func noteClock(_ clock: TaskClock, isBreached: Bool, _ slot: Int32, at: Timestamp) {
+        slots[Int(slot)]![clock].isWarned = true
+        if isBreached { slots[Int(slot)]![clock].isBreached = true }
+        slots[Int(slot)]!.events += 1
+        changed.insert(slot)
+        schedule(slot)
+        let what = isBreached ? "\(clock.name)_breached" : "\(clock.name)_warning"
+        events.append(TaskEvent(task: slots[Int(slot)]!, what: what, from: nil, at: at, who: "patrol", role: .patrol, why: nil))
+    }
+
+    private func fire(_ what: TaskState.Due, _ slot: Int32, at: Timestamp) {
         switch what {
-        case .warning(let clock):
-            task[clock].isWarned = true
-            note("\(clock.name)_warning")
-        case .breach(let clock):
-            task[clock].isWarned = true
-            task[clock].isBreached = true
-            note("\(clock.name)_breached")
+        case .warning(let clock): return noteClock(clock, isBreached: false, slot, at: at)
+        case .breach(let clock): return noteClock(clock, isBreached: true, slot, at: at)
+        default: break
+        }
+        var task = slots[Int(slot)]!
+        switch what {
+        case .warning, .breach: break
         case .unitSilent: unitIsSilent(task, at: at)
         case .lookAgain:
             task.unitDue = nil
