@@ -52,13 +52,15 @@ public final class DeviceRegistry {
         /// May become the device of the next number.
         case new
         case refused(RejectReason, field: String)
+        /// The id of a device that belongs to another gateway.
+        case foreign(UInt32)
     }
 
     func judge(kind: Kind, id: String, gateway: String) -> Verdict {
         if let number = numbers[Key(kind: kind, id: id)] {
             let owner = devices[Int(number)].gateway
             if owner.isEmpty || owner.utf8.elementsEqual(gateway.utf8) { return .known(number) }
-            return .refused(.wrongGateway, field: "gateway")
+            return .foreign(number)
         }
         if requiresKnown { return .refused(.unknownDevice, field: "device") }
         if devices.count >= Limits.devices { return .refused(.limit, field: "device") }

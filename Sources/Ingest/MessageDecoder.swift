@@ -111,9 +111,11 @@ public struct MessageDecoder: ~Copyable {
     ) -> Int {
         let mark = writer.mark
         var kindOfMessage: Kind?
-        func refuse(_ reason: RejectReason, _ field: String, _ kind: Kind?, _ gateway: String, _ device: String) {
+        func refuse(
+            _ reason: RejectReason, _ field: String, _ kind: Kind?, _ gateway: String, _ device: String, owner: UInt32? = nil
+        ) {
             unsafe writer.rejection(
-                reason, kind: kind, gateway: gateway, device: device, field: field, topic: topic, payload: payload,
+                reason, kind: kind, owner: owner, gateway: gateway, device: device, field: field, topic: topic, payload: payload,
                 received: received)
         }
         switch unsafe TopicName(topic, root: root) {
@@ -140,6 +142,7 @@ public struct MessageDecoder: ~Copyable {
             var message = unsafe Message(topic: topic, payload: payload, received: received, kind: kind, number: 0)
             switch registry.judge(kind: kind, id: device, gateway: gateway) {
             case .refused(let reason, let field): refuse(reason, field, kind, gateway, device)
+            case .foreign(let number): refuse(.wrongGateway, "gateway", kind, gateway, device, owner: number)
             case .known(let number):
                 message.number = number
                 if registry.isUnbound(number) { newcomer = (gateway, device) }

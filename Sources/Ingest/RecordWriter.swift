@@ -145,7 +145,7 @@ struct RecordWriter: ~Copyable {
     }
 
     mutating func rejection(
-        _ reason: RejectReason, kind: Kind?, isLead: Bool = false, gateway: String, device: String, field: String,
+        _ reason: RejectReason, kind: Kind?, isLead: Bool = false, owner: UInt32? = nil, gateway: String, device: String, field: String,
         topic: UnsafeRawBufferPointer, payload: UnsafeRawBufferPointer, received: Timestamp
     ) {
         rejections += 1
@@ -158,6 +158,7 @@ struct RecordWriter: ~Copyable {
             + Array(field.utf8.prefix(Limits.idBytes))
         var record = Rejection(reason: reason, received: received)
         record.kind = kind?.rawValue ?? (isLead ? CountRow.lead : 255)
+        record.owner = owner ?? Rejection.noOwner
         record.gatewayBytes = UInt16(min(gateway.utf8.count, Limits.idBytes))
         record.deviceBytes = UInt16(min(device.utf8.count, Limits.idBytes))
         record.fieldBytes = UInt16(min(field.utf8.count, Limits.idBytes))

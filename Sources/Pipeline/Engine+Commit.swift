@@ -11,6 +11,8 @@ public struct AcceptedReadings: Sendable {
     public var readings: [Reading] = []
     /// The readings' texts one behind the other: `officer`, then `boot`.
     public var texts: [UInt8] = []
+    /// Devices whose id another gateway has brought, each with how many of the readings came before.
+    public var contests: [(readings: Int, device: UInt32)] = []
 
     public init() {}
 }
@@ -109,12 +111,17 @@ extension Engine {
     }
 
     private func acceptedReadings() -> AcceptedReadings {
-        var rows = Kind.allCases.flatMap { kind in (0..<batchCount(kind)).map { unsafe batch(kind)[$0] } }
-        unsafe rows.sort { unsafe $0.id < $1.id }
+        var rows = Kind.allCases.flatMap { kind in (0..<batchCount(kind)).map { batch(kind)[$0] } }
+        rows.sort { $0.id < $1.id }
         var accepted = AcceptedReadings()
         accepted.devices = newDevices
+        var passed = 0
+        for contest in contests {
+            while passed < rows.count && rows[passed].id <= contest.input { passed += 1 }
+            accepted.contests.append((passed, contest.device))
+        }
         accepted.readings.reserveCapacity(rows.count)
-        for row in unsafe rows {
+        for row in rows {
             unsafe accepted.readings.append(row.reading.pointee)
             if let text = unsafe row.text {
                 let count = unsafe Int(row.reading.pointee.officerBytes) + Int(row.reading.pointee.bootBytes)
@@ -128,6 +135,7 @@ extension Engine {
         minutes.committed()
         rejects.removeAll(keepingCapacity: true)
         newDevices.removeAll(keepingCapacity: true)
+        contests.removeAll(keepingCapacity: true)
         for batch in store.batches { batch.removeAll() }
         batchNumber &+= 1
         dispatchJournal.endBatch()

@@ -31,6 +31,14 @@ extension Engine {
             RuleInput(input: state.input, isTick: true, clock: state.clock, isCatchingUp: isCatchingUp))
     }
 
+    /// Another gateway has brought the id of a device: an input of the rules that ask for it.
+    func noteContest(_ device: UInt32) {
+        if options.handsOver { contests.append((state.input, device)) }
+        guard alerts.contest(device) else { return }
+        ruleInputs.append(
+            RuleInput(input: state.input, isTick: false, clock: state.clock, isCatchingUp: isCatchingUp, contested: device))
+    }
+
     /// Nothing that has arrived waits: it is now. Whether anything was due.
     func tick(now: Timestamp) -> Bool {
         guard options.clock == .wall, !isCatchingUp, now > state.clock, alerts.isDue(by: now) else { return false }
@@ -123,7 +131,7 @@ extension Engine {
         alerts.suspend { begins[$0] > self.state.checkpointInput }
         try ruleRows.readings(after: state.checkpointInput) { id, reading, text in
             while let tick = inputs.first, tick.input < id {
-                if tick.isTick { alerts.advance(to: tick.clock) }
+                redo(tick)
                 inputs.removeFirst()
             }
             takeEnds(before: id)
@@ -132,7 +140,7 @@ extension Engine {
                 nextBegin = begins.filter { $0 >= id }.min() ?? .max
             }
             ruleClock.follow(ts: reading.ts, received: reading.received, options.clock)
-            if let noted = inputs.first, noted.input == id, !noted.isTick {
+            if let noted = inputs.first, noted.input == id, !noted.isTick, noted.contested == nil {
                 ruleClock = RuleClock(clock: noted.clock, isCatchingUp: noted.isCatchingUp)
                 inputs.removeFirst()
             }
@@ -144,8 +152,13 @@ extension Engine {
             }
             advance(reading)
         }
-        for tick in inputs where tick.isTick { alerts.advance(to: tick.clock) }
+        for tick in inputs { redo(tick) }
         takeEnds(before: .max)
+    }
+
+    private func redo(_ input: RuleInput) {
+        if input.isTick { alerts.advance(to: input.clock) }
+        if let device = input.contested { _ = alerts.contest(device) }
     }
 
     /// Alerts of a store that an older Patrol wrote: its rules had no state but these.

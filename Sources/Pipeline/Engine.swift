@@ -48,6 +48,8 @@ final class Engine {
     /// The engine's clock as a start would work it out, and where it differs.
     var ruleClock = RuleClock()
     var ruleInputs: [RuleInput] = []
+    /// Where the batch is handed over: devices whose id another gateway has brought, each with the input before it.
+    var contests: [(input: Int64, device: UInt32)] = []
     var rulesInForce: [RuleInForce] = []
     /// `rulesInForce` is not as the store has it.
     var isRuleSetNew = false

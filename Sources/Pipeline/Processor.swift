@@ -242,6 +242,7 @@ final class Processor {
             engine.rejects[engine.rejects.count - 1].position = engine.position
             engine.counts[CountRow.index(rejection.kind)].rejected += 1
             engine.gateways.rejected(gateway: gateway, reason: rejection.reason)
+            if rejection.owner != Rejection.noOwner { engine.noteContest(rejection.owner) }
         case .newDevice:
             let record = unsafe slot.load(as: NewDevice.self)
             let bytes = tailBytes(sequence, tail: tail)

@@ -83,7 +83,7 @@ extension AlertEngine {
 
     // MARK: What belongs to no device
 
-    /// Groups and rates, as bytes.
+    /// Groups, rates and contested ids, as bytes.
     public var sharedState: [UInt8] {
         var bytes = [AlertEngine.version]
         for key in groups.all.keys.sorted(by: { ($0.rule, $0.subject) < ($1.rule, $1.subject) }) {
@@ -112,6 +112,10 @@ extension AlertEngine {
             AlertEngine.append(UInt32(fires.count), to: &bytes)
             for moment in fires { AlertEngine.append(moment, to: &bytes) }
         }
+        for device in contested.sorted() {
+            bytes.append(3)
+            AlertEngine.append(UInt64(device), to: &bytes)
+        }
         return bytes
     }
 
@@ -123,6 +127,10 @@ extension AlertEngine {
             next += 1
             let hash: UInt64 = AlertEngine.load(bytes, &next)
             let rule = indexOfHash[hash]
+            if what == 3 {
+                _ = contest(UInt32(truncatingIfNeeded: hash))
+                continue
+            }
             if what == 2 {
                 let count: UInt32 = AlertEngine.load(bytes, &next)
                 let fires = (0..<count).map { _ -> Timestamp in AlertEngine.load(bytes, &next) }

@@ -61,7 +61,8 @@ extension AlertEngine {
                 if leaf.background >= 0 && isKnown {
                     isKnown = takeBackground(from: &energy, leaf, until: reading.end, since: bound.since)
                 }
-                if rule.isOneLevel && energy < leaf.quietEnergy && states[slot].phase == .inactive {
+                if rule.isOneLevel && states[slot].phase == .inactive
+                    && energy < (leaf.test == .limit ? quietEnergy(ofBound: bound.level) : leaf.quietEnergy) {
                     // A level that says nothing to anybody is not worth its logarithm.
                     value = -.infinity
                 } else {
@@ -121,6 +122,13 @@ extension AlertEngine {
         return lastEnergy
     }
 
+    /// Less than the rounding of the level under the bound; that of the last bound but one is not kept.
+    @inline(__always)
+    private func quietEnergy(ofBound level: Double) -> Double {
+        if level != lastBound { (lastBound, lastBoundEnergy) = (level, energy(ofLevel: level - 0.01)) }
+        return lastBoundEnergy
+    }
+
     /// Takes the energy of the reference meter over the same window away, as far as it was heard; without enough of it
     /// the energy stays. False where the difference is less than 3 dB: the source cannot be told from the background.
     @inline(never)
@@ -149,6 +157,7 @@ extension AlertEngine {
         case .value: return reading.value(Int(leaf.index))
         case .bit: return reading.bit(Int(leaf.index)).map { $0 ? 1 : 0 }
         case .impliedSpeed, .jump: return movement(leaf, reading, extent)
+        case .secondGateway: return contested.contains(reading.device) ? 1 : 0
         case .officer, .boot, .none: return nil
         }
     }
@@ -157,7 +166,7 @@ extension AlertEngine {
     private static func lateOperand(_ leaf: CompiledLeaf, _ reading: borrowing Reading) -> Double? {
         switch leaf.source {
         case .value, .bit: plainValue(leaf, reading)
-        case .impliedSpeed, .jump, .officer, .boot, .none: nil
+        case .impliedSpeed, .jump, .secondGateway, .officer, .boot, .none: nil
         }
     }
 
@@ -187,7 +196,7 @@ extension AlertEngine {
         switch leaf.source {
         case .officer: (from, count) = (0, Int(reading.officerBytes))
         case .boot: (from, count) = (Int(reading.officerBytes), Int(reading.bootBytes))
-        case .value, .bit, .impliedSpeed, .jump, .none: return operand(leaf, reading, extent)?.bitPattern
+        case .value, .bit, .impliedSpeed, .jump, .secondGateway, .none: return operand(leaf, reading, extent)?.bitPattern
         }
         guard count > 0, let text = unsafe text else { return nil }
         var hash: UInt64 = 0xCBF2_9CE4_8422_2325

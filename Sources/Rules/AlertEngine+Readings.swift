@@ -23,31 +23,38 @@ extension AlertEngine {
         let isQuiet = entry.plainStates > 0 ? false : !passesGate(reading, list)
         for number in 0..<Int(isQuiet ? list.ungated : list.count) {
             let place = isQuiet ? Int(rule(at: Int(list.count) + number, list)) : number
-            let rule = unsafe ruleTable[Int(rule(at: place, list))]
-            if rule.isSuspended { continue }
-            if rule.isPlain {
+            // Looked at where it lies: most rules are passed by.
+            let passing = unsafe ruleTable + Int(rule(at: place, list))
+            if unsafe passing.pointee.isSuspended { continue }
+            if unsafe passing.pointee.isPlain {
+                let rule = unsafe passing.pointee
                 let leaf = unsafe leafTable[Int(rule.firstLeaf)]
                 guard let value = AlertEngine.plainValue(leaf, reading) else { continue }
                 let slot = slot(at: place, entry)
                 if slot < 0 && !leaf.isOver(value, leaf.level) { continue }
                 judgePlain(reading, value: value, rule: rule, leaf: leaf, place: place, slot: slot, before: before)
             } else {
-                if rule.hasSchedule {
-                    let wake = unsafe wakes[Int(rule.index)]
+                if unsafe passing.pointee.hasSchedule && !passing.pointee.watchesSilence {
+                    let wake = unsafe wakes + Int(passing.pointee.index)
                     // Most rules sleep most of the time.
-                    if !wake.isActive && !rule.watchesSilence && wake.from <= ts && ts < wake.until { continue }
+                    if unsafe !wake.pointee.isActive && wake.pointee.from <= ts && ts < wake.pointee.until { continue }
                 }
-                if rule.isBareSilence {
+                if unsafe passing.pointee.isBareSilence {
                     let slot = slot(at: place, entry)
                     if slot >= 0 && states[slot].phase == .inactive && states[slot].over == 0 {
-                        hearAgain(slot, rule, reading)
+                        unsafe hearAgain(slot, passing.pointee, reading)
                         continue
                     }
                 }
-                unsafe judge(reading, text: text, rule: rule, entry: entry, place: place, before: before)
+                unsafe judge(reading, text: text, rule: passing.pointee, entry: entry, place: place, before: before)
             }
         }
+        if !contested.isEmpty && ts >= before.ts { contested.remove(reading.device) }
     }
+
+    /// Another gateway has brought the id of the device, which was refused: metric `second_gateway` of its next reading.
+    /// False where nobody asks, or it is known.
+    public func contest(_ device: UInt32) -> Bool { watchesGateways && contested.insert(device).inserted }
 
     @inline(__always)
     private func passesGate(_ reading: borrowing Reading, _ list: RuleList) -> Bool {

@@ -83,6 +83,8 @@ public final class AlertEngine {
     var backgroundDevices: [Int32]
     /// The level whose energy was asked for last.
     var lastLevel = Double.nan, lastEnergy = 0.0
+    /// The bound whose energy was asked for last.
+    var lastBound = Double.nan, lastBoundEnergy = 0.0
     var entries: UnsafeMutablePointer<Entry>
     var lists: UnsafeMutablePointer<RuleList>
     var listRules: UnsafeMutablePointer<Int32>
@@ -124,6 +126,10 @@ public final class AlertEngine {
     var dirty: [Int32] = []
     var transitions: [AlertSnapshot] = []
     var vanished: [AlertSnapshot] = []
+    /// Devices whose id another gateway has brought since their newest reading.
+    var contested: Set<UInt32> = []
+    /// A rule asks for them.
+    public let watchesGateways: Bool
     /// Devices whose states changed since the last checkpoint.
     var changedDevices: [UInt32] = []
 
@@ -131,6 +137,7 @@ public final class AlertEngine {
         self.rules = rules
         self.world = world
         hasGroups = rules.definitions.contains { $0.group != nil }
+        watchesGateways = rules.leaves.contains { $0.source == .secondGateway }
         indexOfHash = Dictionary(rules.hashes.enumerated().map { ($0.element, $0.offset) }) { first, _ in first }
         unsafe ruleTable = .allocate(capacity: max(1, rules.rules.count))
         unsafe ruleTable.initialize(from: rules.rules, count: rules.rules.count)

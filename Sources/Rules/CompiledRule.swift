@@ -3,7 +3,7 @@ import Telemetry
 /// One leaf in the form the hot path evaluates: flat, no references.
 struct CompiledLeaf: BitwiseCopyable, Sendable {
     enum Subject: UInt8, BitwiseCopyable { case value, window, rate, changes, returns, silence, count, fence }
-    enum Source: UInt8, BitwiseCopyable { case value, bit, officer, boot, impliedSpeed, jump, none }
+    enum Source: UInt8, BitwiseCopyable { case value, bit, officer, boot, impliedSpeed, jump, secondGateway, none }
     enum Test: UInt8, BitwiseCopyable { case above, below, equals, limit, fenceLimit, holds }
     enum Fold: UInt8, BitwiseCopyable { case leq, mean, max, min, percentile }
 
@@ -346,6 +346,9 @@ struct RuleCompiler {
         if compiled.fold == .leq && compiled.subject == .window && compiled.test == .above {
             // Less than the rounding of the level.
             compiled.quietEnergy = energy(ofLevel: min(compiled.level, compiled.clear) - 0.01)
+        } else if compiled.fold == .leq && compiled.subject == .window && compiled.test == .limit && compiled.clearsAtBound {
+            // That of the limit which holds then.
+            compiled.quietEnergy = .infinity
         }
         leaves.append(compiled)
     }
@@ -358,6 +361,7 @@ struct RuleCompiler {
         case .text(.boot): leaf.source = .boot
         case .impliedSpeed: (leaf.source, leaf.sourceWords) = (.impliedSpeed, take(3))
         case .jump: (leaf.source, leaf.sourceWords) = (.jump, take(3))
+        case .secondGateway: leaf.source = .secondGateway
         }
     }
 }

@@ -13,6 +13,8 @@ public struct RuleMetric: Sendable, Equatable, CustomStringConvertible {
         case impliedSpeed
         /// Metres between two successive fixes.
         case jump
+        /// Whether another gateway has brought the device's id since its reading before, 0 or 1.
+        case secondGateway
     }
 
     public enum TextKind: UInt8, Sendable { case officer, boot }
@@ -50,8 +52,9 @@ public struct RuleMetric: Sendable, Equatable, CustomStringConvertible {
     public static func named(_ name: String, of kind: Kind) -> RuleMetric? { all(of: kind).first { $0.name == name } }
 
     private static func derived(of kind: Kind) -> [RuleMetric] {
-        guard kind == .vehicle else { return [] }
-        return [
+        let ofAnyKind = [RuleMetric(name: "second_gateway", unit: "", range: 0...1, source: .secondGateway)]
+        guard kind == .vehicle else { return ofAnyKind }
+        return ofAnyKind + [
             RuleMetric(name: "implied_kmh", unit: "km/h", range: 0...100_000, source: .impliedSpeed),
             RuleMetric(name: "jump_m", unit: "m", range: 0...20_100_000, source: .jump),
         ]

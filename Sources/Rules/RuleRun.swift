@@ -44,6 +44,9 @@ public struct RuleRun {
         if engine.hasChanges { gather() }
     }
 
+    /// Another gateway has brought the id of a device.
+    public func contest(_ device: UInt32) { _ = engine.contest(device) }
+
     /// Time passes without a reading.
     public mutating func advance(to clock: Timestamp) {
         engine.advance(to: clock)

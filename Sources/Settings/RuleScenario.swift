@@ -18,11 +18,14 @@ public enum RuleScenario {
         func act(_ run: inout RuleRun, until moment: Timestamp) {
             while let action = actions.first, action.at <= moment {
                 actions.removeFirst()
-                guard let rule = rules.firstIndex(where: { $0.id == action.rule }),
-                    let device = test.devices.first(where: { $0.id == action.device })
-                else { continue }
+                guard let device = test.devices.first(where: { $0.id == action.device }) else { continue }
+                guard let id = action.rule else {
+                    run.contest(device.number)
+                    continue
+                }
+                guard let rule = rules.firstIndex(where: { $0.id == id }) else { continue }
                 if !run.end(rule: rule, device: device.number, at: action.at) {
-                    refused.append("! at \(after(action.at, test)): no alert of \(action.rule) fires at \(action.device)")
+                    refused.append("! at \(after(action.at, test)): no alert of \(id) fires at \(action.device)")
                 }
             }
         }

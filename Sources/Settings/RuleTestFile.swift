@@ -16,7 +16,7 @@ import Yams
 ///     readings:
 ///       - { device: m1, laeq: "55x60 72x40 _x10" }
 ///     until: 10m                  # after start; the end of the series without it
-///     actions: [{ at: 5m, end: loud, device: m1 }]
+///     actions: [{ at: 5m, end: loud, device: m1 }, { at: 6m, second_gateway: m1 }]
 ///     expect:
 ///       - { rule: loud, device: m1, started: 1m, fired: 90s, resolved: 100s, value: 72, severity: warning }
 /// ```
@@ -37,7 +37,8 @@ public struct RuleTest: Sendable {
 
     public struct Action: Sendable {
         public var at: Timestamp
-        public var rule: String
+        /// Whose alert a person ends; nil: another gateway brings the device's id.
+        public var rule: String?
         public var device: String
     }
 

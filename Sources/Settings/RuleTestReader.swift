@@ -175,9 +175,14 @@ struct RuleTestReader {
     }
 
     private func action(_ node: Node, _ test: inout RuleTest) {
-        let members = reader.mapping(node, "an action", known: ["at", "end", "device"])
-        for key in ["at", "end", "device"] where members[key] == nil { reader.problem("an action needs the key '\(key)'", at: node) }
-        guard let at = reader.duration(members["at"], "at"), let rule = rule(members["end"]), let device = known(members["device"], test)
+        let members = reader.mapping(node, "an action", known: ["at", "end", "device", "second_gateway"])
+        let isEnd = members["second_gateway"] == nil
+        for key in isEnd ? ["at", "end", "device"] : ["at"] where members[key] == nil {
+            reader.problem("an action needs the key '\(key)'", at: node)
+        }
+        let rule = isEnd ? rule(members["end"]) : nil
+        guard let at = reader.duration(members["at"], "at"), rule != nil || !isEnd,
+            let device = known(members[isEnd ? "device" : "second_gateway"], test)
         else { return }
         test.actions.append(RuleTest.Action(at: test.start + at, rule: rule, device: device.id))
         test.until = max(test.until, test.start + at)

@@ -8,8 +8,11 @@ public struct RuleInput: Sendable, Equatable {
     public var isTick: Bool
     public var clock: Timestamp
     public var isCatchingUp: Bool
+    /// Neither: behind `input` another gateway has brought the id of this device.
+    public var contested: UInt32?
 
-    public init(input: Int64, isTick: Bool, clock: Timestamp, isCatchingUp: Bool) {
+    public init(input: Int64, isTick: Bool, clock: Timestamp, isCatchingUp: Bool, contested: UInt32? = nil) {
+        self.contested = contested
         self.input = input
         self.isTick = isTick
         self.clock = clock
@@ -105,7 +108,7 @@ public final class RuleRows {
         connection = store.connection
         setState = try connection.prepare("INSERT OR REPLACE INTO rule_state VALUES (?,?)")
         dropState = try connection.prepare("DELETE FROM rule_state WHERE page = ?")
-        addInput = try connection.prepare("INSERT INTO rule_input (input, is_tick, clock, is_catching_up) VALUES (?,?,?,?)")
+        addInput = try connection.prepare("INSERT INTO rule_input (input, is_tick, clock, is_catching_up, contested) VALUES (?,?,?,?,?)")
         dropInputs = try connection.prepare("DELETE FROM rule_input WHERE input <= ?")
         addEnd = try connection.prepare("INSERT INTO rule_end (input, clock, at, hash, device) VALUES (?,?,?,?,?)")
         dropEnds = try connection.prepare("DELETE FROM rule_end WHERE input <= ?")
@@ -142,6 +145,7 @@ public final class RuleRows {
         addInput.bind(2, input.isTick ? 1 : Int64(0))
         addInput.bind(3, input.clock.milliseconds)
         addInput.bind(4, input.isCatchingUp ? 1 : Int64(0))
+        addInput.bind(5, input.contested.map(Int64.init))
         try addInput.run()
     }
 
@@ -176,13 +180,14 @@ public final class RuleRows {
 
     /// Those behind `input`, in their order.
     public func inputs() throws(StoreError) -> [RuleInput] {
-        let select = try connection.prepare("SELECT input, is_tick, clock, is_catching_up FROM rule_input ORDER BY seq")
+        let select = try connection.prepare("SELECT input, is_tick, clock, is_catching_up, contested FROM rule_input ORDER BY seq")
         var inputs: [RuleInput] = []
         while try select.step() {
             inputs.append(
                 RuleInput(
                     input: select.integer(0), isTick: select.integer(1) != 0,
-                    clock: Timestamp(milliseconds: select.integer(2)), isCatchingUp: select.integer(3) != 0))
+                    clock: Timestamp(milliseconds: select.integer(2)), isCatchingUp: select.integer(3) != 0,
+                    contested: select.isNull(4) ? nil : UInt32(truncatingIfNeeded: select.integer(4))))
         }
         return inputs
     }

@@ -7,6 +7,8 @@ extension Schema {
           device INTEGER NOT NULL);
         """
 
+    static let contestedColumn = "ALTER TABLE rule_input ADD COLUMN contested INTEGER"
+
     static let ruleTables = """
         CREATE TABLE rule_state (page INTEGER PRIMARY KEY, state BLOB NOT NULL);
         CREATE TABLE rule_input (

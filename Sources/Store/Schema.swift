@@ -39,6 +39,7 @@ enum Schema {
         migrator.registerMigration("clock over restarts") { try $0.execute(sql: clockColumns) }
         migrator.registerMigration("priority of tasks") { try $0.execute(sql: priorityColumn) }
         registerHistory(&migrator)
+        migrator.registerMigration("ids from two gateways") { try $0.execute(sql: contestedColumn) }
         return migrator
     }
 

@@ -102,8 +102,12 @@ public struct Rejection: BitwiseCopyable, Sendable {
     public var fieldBytes: UInt16 = 0
     public var topicBytes: UInt16 = 0
     public var payloadBytes: UInt16 = 0
+    /// The device whose id another gateway has used, else ``noOwner``.
+    public var owner = Rejection.noOwner
     public var received: Timestamp
     private var reserved: InlineArray<13, UInt64> = .init(repeating: 0)
+
+    public static let noOwner = UInt32.max
 
     public init(reason: RejectReason, received: Timestamp) {
         self.reason = reason

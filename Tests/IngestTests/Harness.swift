@@ -23,6 +23,7 @@ struct Refused {
     var gateway: String, device: String, field: String, topic: String
     var payload: [UInt8]
     var received: Timestamp
+    var owner: UInt32
 }
 
 /// A ring with a decoder before it, all on one thread.
@@ -94,7 +95,7 @@ struct Harness: ~Copyable {
                 var refused = Refused(
                     reason: record.reason, kind: record.kind, gateway: take(record.gatewayBytes),
                     device: take(record.deviceBytes), field: take(record.fieldBytes), topic: take(record.topicBytes),
-                    payload: [], received: record.received)
+                    payload: [], received: record.received, owner: record.owner)
                 refused.payload = Array(rest.prefix(Int(record.payloadBytes)))
                 records.append(.rejection(refused))
             case .newDevice:

@@ -37,7 +37,8 @@ import Testing
         _ = harness.send(Identity.good)
         let records = harness.send(Identity.good, topic: "patrol/v1/in/other/noise/m")
         #expect(verdicts(records) == ["wrong_gateway gateway"])
-        #expect(records[0].refused?.gateway == "other" && records[0].refused?.device == "m")
+        #expect(records[0].refused?.gateway == "other" && records[0].refused?.device == "m" && records[0].refused?.owner == 0)
+        #expect(harness.send("{").last?.refused?.owner == Rejection.noOwner)
     }
 
     @Test func idsAreBytes() {

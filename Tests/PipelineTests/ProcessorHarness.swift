@@ -25,6 +25,8 @@ struct Script {
     var bits: [(bit: Int, isOn: Bool)] = []
     /// Noise flags.
     var flags: UInt16 = 0
+    /// Another gateway brings the device's id, which is refused.
+    var isForeign = false
     /// A gateway's lead in its place: the fields, and lat and lon.
     var lead: [LeadText: String]?
     var place: (lat: Double, lon: Double)?
@@ -169,6 +171,13 @@ final class Rig {
 
     private func append(_ script: Script, to producer: inout RingProducer<Slot>) {
         if let fields = script.lead { return append(lead: fields, script, to: &producer) }
+        if script.isForeign {
+            var refusal = Rejection(reason: .wrongGateway, received: Timestamp(milliseconds: script.received ?? script.ts))
+            (refusal.kind, refusal.owner) = (script.kind.rawValue, script.device)
+            _ = producer.claimWaiting(1)
+            unsafe UnsafeMutableRawPointer(producer.claimedSlot(producer.claimedCount - 1)).storeBytes(of: refusal, as: Rejection.self)
+            return
+        }
         var reading = Reading(kind: script.kind, periodMilliseconds: script.periodMilliseconds)
         reading.device = script.device
         reading.ts = Timestamp(milliseconds: script.ts)

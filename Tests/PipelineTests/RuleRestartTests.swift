@@ -6,7 +6,7 @@ import Testing
 
 @testable import Pipeline
 
-/// Thirty-four rules of every form, devices of every kind, a small district: however the input is cut, wherever the process
+/// Thirty-six rules of every form, devices of every kind, a small district: however the input is cut, wherever the process
 /// dies and is started again, and whenever the rules are read again, alerts, events and ids are the same bytes.
 @Suite struct RuleRestartTests {
     static let rules = """
@@ -37,6 +37,8 @@ import Testing
           - { id: b5, on: bodycam, latched: true, condition: { metric: sos, equals: true }, severity: critical, task: { kind: help } }
           - { id: b6, on: bodycam, condition: { rate: battery, per: 1m, below: -20 }, severity: info }
           - { id: b7, on: bodycam, when: { weekdays: [mon-fri] }, condition: { absent_for: 10s, for: 5s }, severity: info }
+          - { id: b8, on: bodycam, condition: { any: [{ returns: boot }, { metric: second_gateway, equals: true }] }, severity: critical, keep_firing_for: 6s }
+          - { id: v9, on: vehicle, condition: { count: { metric: second_gateway, equals: true }, window: 1m, above: 1 }, severity: critical }
           - { id: v1, on: vehicle, condition: { entered: yard }, severity: info, keep_firing_for: 3s }
           - { id: v2, on: vehicle, condition: { outside: [yard], after: 4s, accuracy: 30m }, severity: warning }
           - { id: v3, on: vehicle, condition: { metric: speed_kmh, limit: fence, margin: 5 }, severity: warning }
@@ -122,6 +124,10 @@ import Testing
             }
             result.append(script)
             if dice.roll(12) == 0 { result.append(script) }
+            if device >= 3 && dice.roll(6) == 0 {
+                script.isForeign = true
+                result.append(script)
+            }
         }
         return result
     }
@@ -237,6 +243,31 @@ import Testing
         #expect(try undisturbed.lines("SELECT reason FROM alert_detail WHERE alert_id = '\(id)'") == ["person"])
         #expect(try undisturbed.lines("SELECT what, who FROM alert_note") == ["ended 王敏"])
         #expect(try Self.alerts(lives(killed: true)) == Self.alerts(undisturbed))
+    }
+
+    /// The id of a camera from another gateway is refused, and the camera's next reading says so once, whoever was killed
+    /// in between and wherever the checkpoint was.
+    @Test(arguments: [(false, 262_144), (true, 262_144), (true, 1)])
+    func anIdFromTwoGatewaysIsAnInput(killed: Bool, checkpointReadings: Int64) throws {
+        let rig = try Rig(
+            deviceCount: 2,
+            rules: try RuleFile.parse(
+                "rules: [{ id: twice, on: bodycam, condition: { metric: second_gateway, equals: true }, severity: critical }]", path: "rules.yaml",
+                world: World(zone: LocalZone(identifier: "Asia/Shanghai")!)))
+        rig.kind = { _ in .bodycam }
+        rig.options.checkpointReadings = checkpointReadings
+        func beat(_ device: UInt32, _ second: Int64, isForeign: Bool = false) -> Script {
+            var script = Script(device: device, kind: .bodycam, ts: Self.start + second * 1000, level: 50)
+            script.isForeign = isForeign
+            return script
+        }
+        let inputs = [
+            beat(0, 0), beat(1, 0), beat(0, 1, isForeign: true), beat(0, 2, isForeign: true), beat(1, 3), beat(0, 4), beat(0, 5), beat(1, 5),
+        ]
+        for input in inputs { try rig.run([input], killed: killed) }
+        #expect(
+            try rig.lines("SELECT device, state, started_at - \(Self.start), resolved_at - \(Self.start) FROM alert") == ["d0 resolved 4000 5000"])
+        #expect(try rig.lines("SELECT rejected FROM message_count WHERE kind = 'bodycam'") == ["2"])
     }
 
     /// Without the rules at hand (a change at rest, a replay) what they have left in the store stays as it is.

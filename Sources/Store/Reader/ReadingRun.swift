@@ -17,15 +17,19 @@ public struct ReadingRun {
     public func devices() throws(StoreError) -> [Device] { try connection.devices() }
 
     /// `body` gets the reading and its texts, `officer` and then `boot`; compact history too, in its place.
-    /// - Parameter damaged: told of blocks of compact history that cannot be read, in words.
+    /// - Parameters:
+    ///   - damaged: told of blocks of compact history that cannot be read, in words.
+    ///   - contested: told of a device whose id another gateway has brought, before the first reading received later; as
+    ///     far as the store still has such rejects.
     public func forEach(
-        damaged: (String) -> Void = { _ in }, _ body: (borrowing Reading, [UInt8]) -> Void
+        damaged: (String) -> Void = { _ in }, contested: (UInt32) -> Void = { _ in }, _ body: (borrowing Reading, [UInt8]) -> Void
     ) throws(StoreError) {
         // One moment for all kinds.
         try connection.execute("BEGIN")
         defer { try? connection.execute("COMMIT") }
         var sources: [StoredOrder] = []
         for kind in Kind.allCases { sources.append(try StoredOrder(connection, kind)) }
+        var contests = try contests()[...]
         while true {
             var first: Int?
             for index in sources.indices {
@@ -36,9 +40,26 @@ public struct ReadingRun {
             var stored = try sources[first].next()!
             stored.reading.officerBytes = UInt8(truncatingIfNeeded: stored.officer.utf8.count)
             stored.reading.bootBytes = UInt8(truncatingIfNeeded: stored.boot.utf8.count)
+            while let contest = contests.first, contest.received < stored.reading.received {
+                contests.removeFirst()
+                contested(contest.device)
+            }
             body(stored.reading, stored.text)
         }
         for block in sources.flatMap(\.damaged) { damaged(try connection.describe(block)) }
+    }
+
+    private func contests() throws(StoreError) -> [(received: Timestamp, device: UInt32)] {
+        let select = try connection.prepare(
+            """
+            SELECT r.received, d.number FROM reject r JOIN device d ON d.id = r.device AND r.topic LIKE '%/' || d.kind || '/%'
+            WHERE r.reason = '\(RejectReason.wrongGateway.name)' ORDER BY r.received, r.rowid
+            """)
+        var contests: [(received: Timestamp, device: UInt32)] = []
+        while try select.step() {
+            contests.append((Timestamp(milliseconds: select.integer(0)), UInt32(truncatingIfNeeded: select.integer(1))))
+        }
+        return contests
     }
 }
 

@@ -37,12 +37,18 @@ final class Backtest: Sendable {
             for device in accepted.devices { run.add(device: device) }
             outcome.devices += accepted.devices
             var at = 0
-            for reading in accepted.readings {
+            var contests = accepted.contests[...]
+            for (number, reading) in accepted.readings.enumerated() {
+                while let contest = contests.first, contest.readings <= number {
+                    run.contest(contest.device)
+                    contests.removeFirst()
+                }
                 let count = Int(reading.officerBytes) + Int(reading.bootBytes)
                 outcome.end = max(outcome.end, reading.received)
                 run.take(reading, text: count == 0 ? [] : Array(accepted.texts[at..<at + count]), clock: outcome.end)
                 at += count
             }
+            for contest in contests { run.contest(contest.device) }
             outcome.readings += accepted.readings.count
         }
 

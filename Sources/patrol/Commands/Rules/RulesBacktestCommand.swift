@@ -66,7 +66,9 @@ struct ReadingSource: ParsableArguments {
             var part = AcceptedReadings()
             part.devices = try run.devices()
             let progress = Progress("backtest")
-            try run.forEach(damaged: { Exit.warn($0) }) { reading, text in
+            try run.forEach(
+                damaged: { Exit.warn($0) }, contested: { part.contests.append((part.readings.count, $0)) }
+            ) { reading, text in
                 part.readings.append(copy reading)
                 part.texts += text
                 guard part.readings.count == ReadingSource.partReadings else { return }

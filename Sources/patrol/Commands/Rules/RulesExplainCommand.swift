@@ -44,7 +44,7 @@ struct RulesExplainCommand: ParsableCommand {
         var clock = Timestamp.distantPast
         var shown: [Reading] = []
         try Exit.onStoreFailure {
-            try ReadingRun(path: store.path).forEach(damaged: { Exit.warn($0) }) { reading, text in
+            try ReadingRun(path: store.path).forEach(damaged: { Exit.warn($0) }, contested: { run.contest($0) }) { reading, text in
                 guard max(clock, reading.received) <= question.at || (reading.ts <= question.at && reading.device == target.number)
                 else { return }
                 clock = max(clock, reading.received)
