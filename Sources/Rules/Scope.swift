@@ -11,6 +11,8 @@ public struct Scope: Sendable, Equatable {
     public var sites: [String] = []
     public var siteKinds: [String] = []
     public var near: Near?
+    /// Ids, or `kind:` and a kind: the device's own place lies in one of them.
+    public var fences: [String] = []
 
     /// Within so many metres of a site of the kind.
     public struct Near: Sendable, Equatable {
@@ -40,10 +42,19 @@ public struct Scope: Sendable, Equatable {
             guard areas.contains(where: { world.areas.isEmpty ? area.hasPrefix($0) : world.areas.isIn(area, $0) })
             else { return false }
         }
+        if near == nil && fences.isEmpty { return true }
+        guard let position = Scope.position(of: device, site) else { return false }
+        if !fences.isEmpty {
+            guard let place = FixedPosition(position) else { return false }
+            var isIn = false
+            world.fences.index.forEach(at: place) { number in
+                let fence = world.fences.all[number]
+                if fences.contains(fence.id) || fences.contains("kind:\(fence.kind)") { isIn = true }
+            }
+            if !isIn { return false }
+        }
         guard let near else { return true }
-        return Scope.position(of: device, site).map { position in
-            world.sites.all.contains { $0.kind == near.siteKind && $0.place.metres(from: position) <= near.metres }
-        } ?? false
+        return world.sites.all.contains { $0.kind == near.siteKind && $0.place.metres(from: position) <= near.metres }
     }
 
     /// Where a device stands: its record's place, else its site's point.

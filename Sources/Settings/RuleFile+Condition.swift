@@ -184,24 +184,13 @@ struct ConditionReader {
             reader.problem("a noise meter stands still: fences are for vehicles and cameras, 'where' for meters", at: value)
         }
         let fences = reader.texts(value, relation.rawValue).map { text, node in
-            if let world { check(fence: text, node, world) }
+            if let world { reader.check(fence: text, at: node, in: world) }
             return text
         }
         let after = reader.duration(members["after"], "after") ?? 0
         let accuracy = members["accuracy"].flatMap { reader.metres($0, "accuracy") } ?? 50
         guard !fences.isEmpty else { return nil }
         return Leaf(.fence(FenceLeaf(relation, fences, debounceMilliseconds: after, accuracyMetres: accuracy)), .holds)
-    }
-
-    private func check(fence name: String, _ node: Node, _ world: World) {
-        if name.hasPrefix("kind:") {
-            let kind = String(name.dropFirst(5))
-            if !world.fences.kinds.contains(kind) {
-                reader.problem("no fence is of the kind '\(kind)'\(hint(kind, among: world.fences.kinds))", at: node)
-            }
-        } else if world.fences[name] == nil {
-            reader.problem("there is no fence '\(name)'\(hint(name, among: world.fences.all.map(\.id)))", at: node)
-        }
     }
 
     private func count(_ value: Node, _ members: [String: Node], _ node: Node, depth: Int) -> Leaf? {

@@ -106,6 +106,7 @@ public enum RuleLanguage {
             key("sites", "list of site ids", "The device's site."),
             key("site_kinds", "list of words", "The kind of the device's site."),
             key("near", "{ kind: word, within: metres }", "A site of the kind lies so near the device."),
+            key("fences", "list of fences, or kind:WORD", "The device's own place, of its record or its site, lies in one of them; where it drives to is a matter of conditions."),
         ])
 
     static let escalation = Section(

@@ -30,6 +30,7 @@ struct WhereReader {
             if world.sites[text] == nil { unknown("site", text, world.sites.all.map(\.id), node) }
         }
         scope.siteKinds = texts("site_kinds", checkKind)
+        scope.fences = texts("fences", reader.check(fence:at:in:))
         if let near = members["near"] { scope.near = self.near(near) }
         if members.isEmpty, case .mapping = node { reader.problem("an empty scope: leave 'where' out", at: node) }
         return scope
@@ -52,5 +53,19 @@ struct WhereReader {
 
     private func unknown(_ what: String, _ name: String, _ known: [String], _ node: Node) {
         reader.problem("there is no \(what) '\(name)'\(hint(name, among: known))", at: node)
+    }
+}
+
+extension YAMLReader {
+    /// A fence's id, or `kind:` and a kind.
+    func check(fence name: String, at node: Node, in world: World) {
+        if name.hasPrefix("kind:") {
+            let kind = String(name.dropFirst(5))
+            if !world.fences.kinds.contains(kind) {
+                problem("no fence is of the kind '\(kind)'\(hint(kind, among: world.fences.kinds))", at: node)
+            }
+        } else if world.fences[name] == nil {
+            problem("there is no fence '\(name)'\(hint(name, among: world.fences.all.map(\.id)))", at: node)
+        }
     }
 }

@@ -58,11 +58,12 @@ import Testing
             Site(id: "s1", name: "s1", kind: "school", place: .point(Position(latitude: 30, longitude: 120)))
         ])
         let told = problems(
-            rule("condition: { metric: laeq, limit: gb3097 }, where: { sites: [s2], site_kinds: [scool], zones: [7], near: { kind: exam, within: 500 } }"),
+            rule("condition: { metric: laeq, limit: gb3097 }, where: { sites: [s2], site_kinds: [scool], zones: [7], near: { kind: exam, within: 500 }, fences: [yrd, \"kind:parks\"] }"),
             world: world)
-        #expect(told.count == 6, "\(told)")
+        #expect(told.count == 8, "\(told)")
         #expect(told.contains { $0.contains("there is no standard 'gb3097'") && $0.contains("gb3096") })
         #expect(told.contains { $0.contains("there is no site 's2'") })
+        #expect(told.contains { $0.contains("there is no fence 'yrd'") } && told.contains { $0.contains("no fence is of the kind 'parks'") })
         #expect(told.contains { $0.contains("did you mean 'school'?") })
         #expect(told.contains { $0.contains("within is a distance such as 500m or 2km") })
     }
