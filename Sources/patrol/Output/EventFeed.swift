@@ -1,3 +1,4 @@
+import Delivery
 import Foundation
 import Store
 import Telemetry
@@ -135,19 +136,16 @@ enum JSONLine {
     enum Value { case text(String), number(Int64), real(Double), bool(Bool), raw(String) }
 
     static func text(_ members: [(String, Value)]) -> String {
-        func quoted(_ text: String) -> String {
-            (try? JSONEncoder().encode(text)).map { String(decoding: $0, as: UTF8.self) } ?? "\"\""
-        }
         return "{" + members.map { name, value in
             let text =
                 switch value {
-                case .text(let text): quoted(text)
+                case .text(let text): JSONObject.quoted(text)
                 case .number(let number): "\(number)"
                 case .real(let number): "\(number)"
                 case .bool(let on): "\(on)"
                 case .raw(let json): json
                 }
-            return "\(quoted(name)):\(text)"
+            return "\(JSONObject.quoted(name)):\(text)"
         }.joined(separator: ",") + "}"
     }
 }

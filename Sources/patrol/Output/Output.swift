@@ -1,3 +1,4 @@
+import Delivery
 import Foundation
 import Store
 
@@ -32,7 +33,15 @@ struct RowPrinter {
     let format: OutputFormat
     let timezone: TimeZone
     /// What stands over the columns of a table where it is not their names.
-    var titles: [String]?
+    let titles: [String]?
+    private let times = DateFormatter()
+
+    init(columns: [String], format: OutputFormat, timezone: TimeZone, titles: [String]? = nil) {
+        (self.columns, self.format, self.timezone, self.titles) = (columns, format, timezone, titles)
+        times.locale = Locale(identifier: "en_US_POSIX")
+        times.timeZone = timezone
+        times.dateFormat = "yyyy-MM-dd HH:mm:ss"
+    }
 
     static let timeColumns: Set<String> = [
         "ts", "received", "bucket", "started_at", "fired_at", "resolved_at", "created_at", "respond_due", "set_out_due",
@@ -43,11 +52,20 @@ struct RowPrinter {
 
     func print(_ rows: [[StoreValue]]) {
         switch format {
-        case .json: for row in rows { Output.line(json(row)) }
+        case .json:
+            let keys = columns.map { JSONObject.quoted($0) + ":" }
+            write(rows) { json($0, keys) }
         case .csv:
             Output.line(columns.map(csv).joined(separator: ","))
-            for row in rows { Output.line(row.map { csv(plain($0)) }.joined(separator: ",")) }
+            write(rows) { row in row.map { csv(plain($0)) }.joined(separator: ",") }
         case .table: table(rows)
+        }
+    }
+
+    /// Some lines at once: most of a short query would be its writes.
+    private func write(_ rows: [[StoreValue]], _ line: ([StoreValue]) -> String) {
+        for first in stride(from: 0, to: rows.count, by: 256) {
+            Output.line(rows[first..<min(first + 256, rows.count)].map(line).joined(separator: "\n"))
         }
     }
 
@@ -61,36 +79,28 @@ struct RowPrinter {
     }
 
     private func csv(_ text: String) -> String {
-        text.contains { ",\"\n\r".contains($0) } ? "\"" + text.replacingOccurrences(of: "\"", with: "\"\"") + "\"" : text
+        text.utf8.contains { $0 == 0x2C || $0 == 0x22 || $0 == 0x0A || $0 == 0x0D } ? "\"" + text.replacingOccurrences(of: "\"", with: "\"\"") + "\"" : text
     }
 
-    private func json(_ row: [StoreValue]) -> String {
-        let members = zip(columns, row).map { name, value -> String in
-            let text: String =
-                switch value {
-                case .null: "null"
-                case .integer(let number): "\(number)"
-                case .real(let number): "\(number)"
-                case .text(let text): quoted(text)
-                }
-            return "\(quoted(name)):\(text)"
+    private func json(_ row: [StoreValue], _ keys: [String]) -> String {
+        var line = "{"
+        for (key, value) in zip(keys, row) {
+            if line.utf8.count > 1 { line += "," }
+            line += key
+            switch value {
+            case .null: line += "null"
+            case .integer(let number): line += "\(number)"
+            case .real(let number): line += "\(number)"
+            case .text(let text): line += JSONObject.quoted(text)
+            }
         }
-        return "{\(members.joined(separator: ","))}"
-    }
-
-    private func quoted(_ text: String) -> String {
-        let data = try? JSONEncoder().encode(text)
-        return data.map { String(decoding: $0, as: UTF8.self) } ?? "\"\""
+        return line + "}"
     }
 
     /// A value as a table shows it.
     func cell(_ value: StoreValue, _ column: String) -> String {
         if RowPrinter.timeColumns.contains(column), case .integer(let number) = value {
-            let formatter = DateFormatter()
-            formatter.locale = Locale(identifier: "en_US_POSIX")
-            formatter.timeZone = timezone
-            formatter.dateFormat = "yyyy-MM-dd HH:mm:ss"
-            return formatter.string(from: Date(timeIntervalSince1970: Double(number) / 1000))
+            return times.string(from: Date(timeIntervalSince1970: Double(number) / 1000))
         }
         if case .real(let number) = value { return String(format: "%.6g", number) }
         return plain(value)
