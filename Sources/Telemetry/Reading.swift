@@ -105,7 +105,7 @@ public struct Rejection: BitwiseCopyable, Sendable {
     /// The device whose id another gateway has used, else ``noOwner``.
     public var owner = Rejection.noOwner
     public var received: Timestamp
-    private var reserved: InlineArray<13, UInt64> = .init(repeating: 0)
+    private var reserved: InlineArray<12, UInt64> = .init(repeating: 0)
 
     public static let noOwner = UInt32.max
 
