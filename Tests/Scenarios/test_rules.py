@@ -182,7 +182,7 @@ class Commands(unittest.TestCase):
         self.assertEqual(
             [line.removeprefix(path) for line in result.stdout.splitlines()],
             [
-                ":4:26: metric of noise is one of laeq, lmax, lmin, l10, l50, l90, battery, not 'laek'; did you mean 'laeq'?",
+                ":4:26: metric of noise is one of laeq, lmax, lmin, l10, l50, l90, battery, second_gateway, not 'laek'; did you mean 'laeq'?",
                 ":6:11: a text has no field '{valeu}'; did you mean '{value}'?",
                 ":7:9: the id 'a' is taken by the rule at " + path + ":2:9",
                 ":9:49: 'above' has no meaning here",
