@@ -113,28 +113,12 @@ static void subscribe_answers(const char *host, int port, const char *filter) {
 
 /* The broker's part with all but the readings, which the main thread sends. */
 static void serve_packet(int fd, const struct packet *p, double now) {
-    uint8_t answer[64] = {0};
-    switch (p->type) {
-    case 1: send_all(fd, (const uint8_t *)"\x20\x02\x00\x00", 4); break;
-    case PINGREQ: send_all(fd, (const uint8_t *)"\xd0\x00", 2); break;
-    case SUBSCRIBE: {
-        int filters = 0;
-        for (size_t at = 2; at + 2 < p->body_bytes && filters < 32; filters++)
-            at += 3 + (size_t)(p->body[at] << 8 | p->body[at + 1]);
-        answer[0] = 9 << 4;
-        answer[1] = (uint8_t)(2 + filters);
-        memcpy(answer + 2, p->body, 2);
-        memset(answer + 4, qos, (size_t)filters);
-        send_all(fd, answer, 4 + (size_t)filters);
-        if (memmem(p->body, p->body_bytes, "/in/", 4)) readings_fd = fd;
-        break;
-    }
-    case PUBLISH: {
-        const uint8_t *id = p->body + 2 + (p->body[0] << 8 | p->body[1]);
-        if (p->flags >> 1 & 3) send_all(fd, (const uint8_t[]){PUBACK << 4, 2, id[0], id[1]}, 4);
-        take_answer(p, now);
-    }
-    }
+    broker_answer(fd, p, qos);
+    if (asks_for_readings(p)) readings_fd = fd;
+    if (p->type != PUBLISH) return;
+    const uint8_t *id = p->body + 2 + (p->body[0] << 8 | p->body[1]);
+    if (p->flags >> 1 & 3) send_all(fd, (const uint8_t[]){PUBACK << 4, 2, id[0], id[1]}, 4);
+    take_answer(p, now);
 }
 
 static void *serve(void *unused) {

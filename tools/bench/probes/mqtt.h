@@ -139,6 +139,27 @@ static inline int mqtt_connect(const char *host, int port, const char *client) {
     return fd;
 }
 
+/* A broker's answer to a connection, a subscription (any filter, at `qos`) or a ping. */
+static inline void broker_answer(int fd, const struct packet *p, int qos) {
+    uint8_t answer[64];
+    int filters = 0;
+    if (p->type == 1) send_all(fd, (const uint8_t *)"\x20\x02\x00\x00", 4);
+    if (p->type == PINGREQ) send_all(fd, (const uint8_t *)"\xd0\x00", 2);
+    if (p->type != SUBSCRIBE) return;
+    for (size_t at = 2; at + 2 < p->body_bytes && filters < 32; filters++)
+        at += 3 + (size_t)(p->body[at] << 8 | p->body[at + 1]);
+    answer[0] = 9 << 4;
+    answer[1] = (uint8_t)(2 + filters);
+    memcpy(answer + 2, p->body, 2);
+    memset(answer + 4, qos, (size_t)filters);
+    send_all(fd, answer, 4 + (size_t)filters);
+}
+
+/* The publishing connection subscribes too, to what it has retained: only who asks for readings gets them. */
+static inline int asks_for_readings(const struct packet *p) {
+    return p->type == SUBSCRIBE && memmem(p->body, p->body_bytes, "/in/", 4) != NULL;
+}
+
 /* A recording as PUBLISH packets, one behind the other. */
 struct packets {
     uint8_t *bytes;

@@ -33,25 +33,10 @@ static void begin(struct connection *c) {
     fflush(stdout);
 }
 
-static void handle_subscribe(struct connection *c, const struct packet *p) {
-    uint8_t answer[64];
-    int filters = 0;
-    for (size_t at = 2; at + 2 < p->body_bytes && filters < 32; filters++)
-        at += 3 + (size_t)(p->body[at] << 8 | p->body[at + 1]);
-    answer[0] = 9 << 4;
-    answer[1] = (uint8_t)(2 + filters);
-    memcpy(answer + 2, p->body, 2);
-    memset(answer + 4, qos, (size_t)filters);
-    send_all(c->fd, answer, 4 + (size_t)filters);
-    /* The publishing connection subscribes too, to what it has retained: only who asks for readings gets them. */
-    if (memmem(p->body, p->body_bytes, "/in/", 4)) begin(c);
-}
-
 static void handle(struct connection *c, const struct packet *p) {
+    broker_answer(c->fd, p, qos);
+    if (asks_for_readings(p)) begin(c);
     switch (p->type) {
-    case 1: send_all(c->fd, (const uint8_t *)"\x20\x02\x00\x00", 4); break;
-    case SUBSCRIBE: handle_subscribe(c, p); break;
-    case PINGREQ: send_all(c->fd, (const uint8_t *)"\xd0\x00", 2); break;
     case PUBREL: reply(c, PUBCOMP, p->body); break;
     case PUBLISH: {
         size_t topic = (size_t)(p->body[0] << 8 | p->body[1]);
