@@ -1,5 +1,7 @@
 import ArgumentParser
 
+/// Each command names itself: a name that the parser makes of a type's costs every start of the program a search through all
+/// its conformances.
 @main
 struct PatrolCommand: AsyncParsableCommand {
     static let version = "0.1.0"

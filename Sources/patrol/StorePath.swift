@@ -2,6 +2,7 @@ import ArgumentParser
 import Foundation
 import Settings
 import Store
+import Telemetry
 
 /// Which store a command looks at.
 struct StoreOptions: ParsableArguments {
@@ -54,13 +55,11 @@ enum MomentOption {
             return Int64(Date().timeIntervalSince1970 * 1000) - milliseconds
         }
         if let milliseconds = Int64(text), milliseconds > 100_000_000_000 { return milliseconds }
+        if let moment = Timestamp(rfc3339: text) { return moment.milliseconds }
         let formatter = DateFormatter()
         formatter.locale = Locale(identifier: "en_US_POSIX")
         formatter.timeZone = timezone
-        for format in [
-            "yyyy-MM-dd'T'HH:mm:ss.SSSXXXXX", "yyyy-MM-dd'T'HH:mm:ssXXXXX", "yyyy-MM-dd'T'HH:mm:ss", "yyyy-MM-dd'T'HH:mm",
-            "yyyy-MM-dd",
-        ] {
+        for format in ["yyyy-MM-dd'T'HH:mm:ss", "yyyy-MM-dd'T'HH:mm", "yyyy-MM-dd"] {
             formatter.dateFormat = format
             if let date = formatter.date(from: text) { return Int64((date.timeIntervalSince1970 * 1000).rounded()) }
         }

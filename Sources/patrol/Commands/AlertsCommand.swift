@@ -22,7 +22,7 @@ struct AlertsCommand: AsyncParsableCommand {
         subcommands: [List.self, Show.self, Ack.self, Comment.self, End.self, SilenceCommand.self, Watch.self])
 
     struct List: ParsableCommand {
-        static let configuration = CommandConfiguration(abstract: "The open alerts, or all of a state.")
+        static let configuration = CommandConfiguration(commandName: "list", abstract: "The open alerts, or all of a state.")
 
         @Option(help: "open (the default), firing, resolved or all.") var state = "open"
         @Option(help: "One area and everything below it: the beginning of its code.") var area: String?
@@ -52,7 +52,7 @@ struct AlertsCommand: AsyncParsableCommand {
     }
 
     struct Show: ParsableCommand {
-        static let configuration = CommandConfiguration(abstract: "One alert with everything that is known of it.")
+        static let configuration = CommandConfiguration(commandName: "show", abstract: "One alert with everything that is known of it.")
 
         @Argument(help: "The alert's id, which may be shortened.") var id: String
         @OptionGroup var view: ViewOptions
@@ -82,7 +82,7 @@ struct AlertsCommand: AsyncParsableCommand {
     }
 
     struct Ack: ParsableCommand {
-        static let configuration = CommandConfiguration(abstract: "Says that you have seen an alert and answer for it.")
+        static let configuration = CommandConfiguration(commandName: "ack", abstract: "Says that you have seen an alert and answer for it.")
 
         @Argument(help: "The alert's id, which may be shortened.") var id: String
         @Option(help: "A remark.") var why: String?
@@ -97,7 +97,7 @@ struct AlertsCommand: AsyncParsableCommand {
     }
 
     struct Comment: ParsableCommand {
-        static let configuration = CommandConfiguration(abstract: "Adds a remark to an alert.")
+        static let configuration = CommandConfiguration(commandName: "comment", abstract: "Adds a remark to an alert.")
 
         @Argument(help: "The alert's id, which may be shortened.") var id: String
         @Argument(help: "The remark.") var text: String
@@ -112,7 +112,7 @@ struct AlertsCommand: AsyncParsableCommand {
 
     struct End: ParsableCommand {
         static let configuration = CommandConfiguration(
-            abstract: "Ends a latched alert (an officer's call for help), which nothing else ends.")
+            commandName: "end", abstract: "Ends a latched alert (an officer's call for help), which nothing else ends.")
 
         @Argument(help: "The alert's id, which may be shortened.") var id: String
         @Option(help: "A remark.") var why: String?
@@ -126,7 +126,7 @@ struct AlertsCommand: AsyncParsableCommand {
     }
 
     struct Watch: AsyncParsableCommand {
-        static let configuration = CommandConfiguration(abstract: "The open alerts, always as of now; Ctrl-C ends.")
+        static let configuration = CommandConfiguration(commandName: "watch", abstract: "The open alerts, always as of now; Ctrl-C ends.")
 
         @Option(help: "One area and everything below it: the beginning of its code.") var area: String?
         @OptionGroup var view: ViewOptions

@@ -21,7 +21,7 @@ extension AlertsCommand {
             subcommands: [Add.self, List.self, Expire.self])
 
         struct Add: ParsableCommand {
-            static let configuration = CommandConfiguration(abstract: "Adds a silence; of each matcher that is given one value must fit.")
+            static let configuration = CommandConfiguration(commandName: "add", abstract: "Adds a silence; of each matcher that is given one value must fit.")
 
             @Option(name: .customLong("rule"), help: "A rule's id; a * at the end stands for anything. May be repeated, as all matchers.")
             var rules: [String] = []
@@ -69,7 +69,7 @@ extension AlertsCommand {
         }
 
         struct List: ParsableCommand {
-            static let configuration = CommandConfiguration(abstract: "The silences that stand, and how many firing alerts each holds back.")
+            static let configuration = CommandConfiguration(commandName: "list", abstract: "The silences that stand, and how many firing alerts each holds back.")
 
             @Flag(help: "Also those that are over.") var all = false
             @Option(help: "Rows at most.") var limit = 50
@@ -99,7 +99,7 @@ extension AlertsCommand {
         }
 
         struct Expire: ParsableCommand {
-            static let configuration = CommandConfiguration(abstract: "Ends a silence now; what still fires acts as if it fired now.")
+            static let configuration = CommandConfiguration(commandName: "expire", abstract: "Ends a silence now; what still fires acts as if it fired now.")
 
             @Argument(help: "The silence's id, which may be shortened.") var id: String
             @Option(help: "A remark.") var why: String?

@@ -28,7 +28,7 @@ struct DevicesCommand: AsyncParsableCommand {
     ]
 
     struct List: ParsableCommand {
-        static let configuration = CommandConfiguration(abstract: "All devices, or those of a kind, gateway, area, site or team.")
+        static let configuration = CommandConfiguration(commandName: "list", abstract: "All devices, or those of a kind, gateway, area, site or team.")
 
         @Option(help: "noise, vehicle or bodycam.") var kind: String?
         @Option(help: "Those of one gateway.") var gateway: String?
@@ -81,7 +81,7 @@ struct DevicesCommand: AsyncParsableCommand {
 
     struct Show: ParsableCommand {
         static let configuration = CommandConfiguration(
-            abstract: "One device with its last alerts and what was refused of it.")
+            commandName: "show", abstract: "One device with its last alerts and what was refused of it.")
 
         @Argument(help: "The device's id, which may be shortened.") var id: String
         @Option(help: "Where an id is of several kinds: noise, vehicle or bodycam.") var kind: String?

@@ -20,7 +20,7 @@ struct DispatchCommand: AsyncParsableCommand {
         subcommands: [All.self, Show.self])
 
     struct All: AsyncParsableCommand {
-        static let configuration = CommandConfiguration(abstract: "Sends all free units of some areas or within a radius to a place.")
+        static let configuration = CommandConfiguration(commandName: "all", abstract: "Sends all free units of some areas or within a radius to a place.")
 
         @Option(help: "An area whose units are sent; given several times.") var area: [String] = []
         @Option(help: "Units so many metres around the place.") var within: Double?
@@ -72,7 +72,7 @@ struct DispatchCommand: AsyncParsableCommand {
     }
 
     struct Show: ParsableCommand {
-        static let configuration = CommandConfiguration(abstract: "Who was sent, and who has answered.")
+        static let configuration = CommandConfiguration(commandName: "show", abstract: "Who was sent, and who has answered.")
 
         @Argument(help: "The task's id, which may be shortened.") var id: String
         @OptionGroup var view: ViewOptions

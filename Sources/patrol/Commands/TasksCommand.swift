@@ -54,7 +54,7 @@ struct TasksCommand: AsyncParsableCommand {
     }
 
     struct List: ParsableCommand {
-        static let configuration = CommandConfiguration(abstract: "Tasks, the newest first.")
+        static let configuration = CommandConfiguration(commandName: "list", abstract: "Tasks, the newest first.")
 
         @OptionGroup var filter: Filter
         @OptionGroup var view: ViewOptions
@@ -76,7 +76,7 @@ struct TasksCommand: AsyncParsableCommand {
     }
 
     struct Show: ParsableCommand {
-        static let configuration = CommandConfiguration(abstract: "One task with everything that happened to it.")
+        static let configuration = CommandConfiguration(commandName: "show", abstract: "One task with everything that happened to it.")
 
         @Argument(help: "The task's id, which may be shortened.") var id: String
         @OptionGroup var view: ViewOptions
@@ -126,7 +126,7 @@ struct TasksCommand: AsyncParsableCommand {
     }
 
     struct Watch: AsyncParsableCommand {
-        static let configuration = CommandConfiguration(abstract: "The open tasks with their clocks running; Ctrl-C ends.")
+        static let configuration = CommandConfiguration(commandName: "watch", abstract: "The open tasks with their clocks running; Ctrl-C ends.")
 
         @OptionGroup var filter: Filter
         @OptionGroup var view: ViewOptions

@@ -28,7 +28,7 @@ struct UnitsCommand: AsyncParsableCommand {
     ]
 
     struct List: ParsableCommand {
-        static let configuration = CommandConfiguration(abstract: "All units, or those without a task.")
+        static let configuration = CommandConfiguration(commandName: "list", abstract: "All units, or those without a task.")
 
         @Flag(help: "Only those that have no task and are not off duty.") var free = false
         @Option(help: "One team.") var team: String?
@@ -50,7 +50,7 @@ struct UnitsCommand: AsyncParsableCommand {
     }
 
     struct Show: ParsableCommand {
-        static let configuration = CommandConfiguration(abstract: "One unit with its last tasks.")
+        static let configuration = CommandConfiguration(commandName: "show", abstract: "One unit with its last tasks.")
 
         @Argument(help: "The unit's id, which may be shortened.") var id: String
         @OptionGroup var view: ViewOptions
@@ -72,7 +72,7 @@ struct UnitsCommand: AsyncParsableCommand {
     }
 
     struct Where: ParsableCommand {
-        static let configuration = CommandConfiguration(abstract: "Where units are, the nearest first with --near.")
+        static let configuration = CommandConfiguration(commandName: "where", abstract: "Where units are, the nearest first with --near.")
 
         @Argument(help: "One unit; all without it.") var id: String?
         @Option(help: "A place, lat,lon in degrees WGS-84.") var near: String?
@@ -110,7 +110,7 @@ struct UnitsCommand: AsyncParsableCommand {
     }
 
     struct On: ParsableCommand {
-        static let configuration = CommandConfiguration(abstract: "The unit works, whatever its shift says.")
+        static let configuration = CommandConfiguration(commandName: "on", abstract: "The unit works, whatever its shift says.")
         @Argument(help: "The unit's id, which may be shortened.") var id: String
         @Option(help: "A remark.") var why: String?
         @OptionGroup var change: ChangeOptions
@@ -118,7 +118,7 @@ struct UnitsCommand: AsyncParsableCommand {
     }
 
     struct Off: ParsableCommand {
-        static let configuration = CommandConfiguration(abstract: "The unit is not sent, whatever its shift says.")
+        static let configuration = CommandConfiguration(commandName: "off", abstract: "The unit is not sent, whatever its shift says.")
         @Argument(help: "The unit's id, which may be shortened.") var id: String
         @Option(help: "A remark.") var why: String?
         @OptionGroup var change: ChangeOptions
@@ -126,7 +126,7 @@ struct UnitsCommand: AsyncParsableCommand {
     }
 
     struct Shift: ParsableCommand {
-        static let configuration = CommandConfiguration(abstract: "The unit works as its shift says.")
+        static let configuration = CommandConfiguration(commandName: "shift", abstract: "The unit works as its shift says.")
         @Argument(help: "The unit's id, which may be shortened.") var id: String
         @Option(help: "A remark.") var why: String?
         @OptionGroup var change: ChangeOptions
