@@ -12,7 +12,7 @@ public enum HistoryAtRest {
         let stored = try store.storedReadings()
         let state = try store.engineState()
         var packed = 0
-        if let run = try store.unfinishedHistory(stored) { try letGo(run, store, stored) }
+        if let run = try store.unfinishedHistory(stored) { try store.letGo(run.segments, of: run, stored: stored) }
         let packer = try HistoryPacker(path: storePath)
         for kind in Kind.allCases {
             while true {
@@ -28,16 +28,12 @@ public enum HistoryAtRest {
                     throw StoreError(.damaged, path: storePath, detail: "a block did not come back as it was written; the rows are still there")
                 }
                 try store.markHistoryVerified(run.run)
-                try letGo(run, store, stored)
+                try store.letGo(run.segments, of: run, stored: stored)
                 packed += rows
                 progress(packed)
             }
         }
         return packed
-    }
-
-    private static func letGo(_ run: HistoryRun, _ store: StoreWriter, _ stored: StoredReadings) throws(StoreError) {
-        for segment in run.segments { try store.letGo(segment, of: run, stored: stored) }
     }
 
     /// Gives all free pages back to the disk.

@@ -132,7 +132,7 @@ struct Sweeper {
                 return true
             }
             engine.historyEdge = max(engine.historyEdge, run.segments[next].maxTs)
-            try store.letGo(run.segments[next], of: run, stored: engine.stored)
+            try store.letGo(run.segments[next...next], of: run, stored: engine.stored)
             stage = .letting(run, next: next + 1)
         }
         return true

@@ -126,4 +126,30 @@ struct Seeded: RandomNumberGenerator {
         let bytes = Double(packed(readings).bytes.count) / 3600
         #expect(bytes < 3.2, "\(bytes)")
     }
+
+    /// A block as it was written before formats had numbers: nine fixes of a vehicle, a speed of 0.1 + 0.2 among them.
+    @Test func blocksOfTheFirstFormatAreRead() throws {
+        let hex = """
+            8003800000000000138840000000000000128000000C7F97FE4F7000000000000017700000000000000007FFBFFEFFFBFFEF\
+            FFBFFEFFF8CF378A19FFE0FE1FFEF74FFF40887FFBFFE80002002A337FFDFFF7FFDFFF40000BFFE1FE999999999999A00000\
+            0000026E5600005FFF0FF4CCCCCCCCCCCD00000000005A70000013E403FFDFFF403E8000000184E40000BFFE1FE999999999\
+            999A0000F9E00000016DDC00017FFC3FD33333333333340001F40000000608E00005FFF0FF4CCCCCCCCCCCD0000000000001\
+            277880005FFF0FF4CCCCCCCCCCCD0000000000005C78400017FFC3FD33333333333340
+            """
+        let bytes = stride(from: 0, to: hex.utf8.count, by: 2).map { UInt8(hex.dropFirst($0).prefix(2), radix: 16)! }
+        var decoder = BlockDecoder(kind: .vehicle, device: 591, rows: 9, hash: 4485416138354208409, bytes: bytes)
+        var last: StoredReadings.Stored?
+        for _ in 0..<9 { last = try #require(try decoder.next()) }
+        #expect(try decoder.next() == nil)
+        #expect(last?.reading.ts.rfc3339() == "2024-06-07T14:08:00.750Z")
+        #expect(last?.reading.seq == 8)
+        #expect(last?.reading.value(VehicleValue.lat) == 30.299541)
+        #expect(last?.reading.value(VehicleValue.speed) == 0.1 + 0.2)
+    }
+
+    @Test func aFormatThatIsNotKnownIsDamage() {
+        for byte in [0, 2, 0x7F] as [UInt8] {
+            #expect(!BlockDecoder(kind: .noise, device: 1, rows: 1, hash: 0, bytes: [byte] + [UInt8](repeating: 0, count: 64)).isWell)
+        }
+    }
 }

@@ -17,6 +17,22 @@ public struct HistoryBlock: Sendable {
     }
 }
 
+/// How the bytes of a block are to be read. The first byte says it; blocks of the first format have no such byte, and begin
+/// with a set bit.
+enum BlockFormat: UInt8 {
+    case first
+    case newest
+
+    /// Nil where it is none that is known here.
+    init?(_ bytes: [UInt8]) {
+        switch bytes.first {
+        case .some(0x80...): self = .first
+        case BlockFormat.newest.rawValue: self = .newest
+        default: return nil
+        }
+    }
+}
+
 /// What of a reading is nearly always as in the one before: it costs one bit then.
 private struct Shape: Equatable {
     var present: UInt16 = 0
@@ -45,21 +61,31 @@ private struct Shape: Equatable {
 /// Writer's and reader's common state. Pure: the same readings give the same bytes.
 private struct BlockColumns {
     var shape = Shape()
-    var input = NumberColumn(.steady)
-    var ts = NumberColumn(.steady)
-    var lag = NumberColumn(.same)
-    var seq = NumberColumn(.steady)
-    var values = InlineArray<10, NumberColumn>(repeating: NumberColumn(.same))
+    var input: NumberColumn
+    var ts: NumberColumn
+    var lag: NumberColumn
+    var seq: NumberColumn
+    var values: InlineArray<10, NumberColumn>
     var hash = HistoryHash()
+
+    init(_ format: BlockFormat) {
+        input = NumberColumn(.steady, format)
+        ts = NumberColumn(.steady, format)
+        lag = NumberColumn(.same, format)
+        seq = NumberColumn(.steady, format)
+        values = InlineArray(repeating: NumberColumn(.same, format))
+    }
 }
 
 /// Takes readings of one device, one by one, and gives their block. Times are written as differences of differences, all else
 /// as differences, each exact: what decimals cannot hold is written bit by bit (``NumberColumn``).
 struct BlockEncoder {
-    private var columns = BlockColumns()
+    private var columns = BlockColumns(.newest)
     private var bits = BitWriter()
     private(set) var rows = 0
     private var minTs = Timestamp(milliseconds: .max), maxTs = Timestamp(milliseconds: .min)
+
+    init() { bits.put(UInt64(BlockFormat.newest.rawValue), 8) }
 
     mutating func add(_ stored: borrowing StoredReadings.Stored) {
         rows += 1
@@ -102,7 +128,7 @@ struct BlockEncoder {
         }
     }
 
-    mutating func finish(device: UInt32, day: Int64) -> HistoryBlock {
+    func finish(device: UInt32, day: Int64) -> HistoryBlock {
         HistoryBlock(
             device: device, day: day, rows: rows, minTs: minTs, maxTs: maxTs, hash: columns.hash.value, bytes: bits.finish())
     }
@@ -114,7 +140,7 @@ struct BlockDecoder {
     private let device: UInt32
     private let hash: UInt64
     private var left: Int
-    private var columns = BlockColumns()
+    private var columns: BlockColumns
     private var bits: BitReader
 
     init(kind: Kind, device: UInt32, rows: Int, hash: UInt64, bytes: [UInt8]) {
@@ -122,7 +148,11 @@ struct BlockDecoder {
         self.device = device
         self.hash = hash
         left = rows
-        bits = BitReader(bytes)
+        let format = BlockFormat(bytes)
+        columns = BlockColumns(format ?? .newest)
+        // Without bytes the first reading is damage.
+        bits = BitReader(format == nil ? [] : bytes)
+        if format == .newest { _ = try? bits.take(8) }
     }
 
     init(_ block: HistoryBlock, kind: Kind) {

@@ -10,18 +10,13 @@ public final class HistoryPacker {
 
     public init(path: String) throws(StoreError) { connection = try Connection(path: path, readOnly: true) }
 
-    private struct Key: Hashable {
-        let device: UInt32
-        let day: Int64
-    }
-
     /// The blocks of these segments, by device. Each segment is read in a snapshot of its own.
     /// - Returns: nil where the packing was given up, or a device's number has no room in a block's.
-    /// - Complexity: O(readings); memory for the compressed bytes and half a kilobyte a device and day.
+    /// - Complexity: O(readings); memory for the compressed bytes and 1.5 KB a device and day.
     public func pack(
         kind: Kind, segments: [HistorySegment], isCancelled: () -> Bool = { false }
     ) throws(StoreError) -> [HistoryBlock]? {
-        var open: [Key: BlockEncoder] = [:]
+        var open = OpenBlocks()
         var done: [HistoryBlock] = []
         let select = try connection.prepare("\(RawLayout(kind).selectSQL) WHERE id >= ? AND id <= ? ORDER BY id")
         for segment in segments {
@@ -30,16 +25,12 @@ public final class HistoryPacker {
             select.bind(2, segment.last)
             while try select.step() {
                 let stored = RawRow.decode(kind, select)
-                let key = Key(device: stored.reading.device, day: HistoryBlock.day(stored.reading.ts))
-                guard key.device <= HistoryBlockID.maximumDevice else { return nil }
-                open[key, default: BlockEncoder()].add(stored)
-                if open[key]!.rows == HistoryPacker.blockRows {
-                    done.append(open.removeValue(forKey: key)!.finished(device: key.device, day: key.day))
-                }
+                guard stored.reading.device <= HistoryBlockID.maximumDevice else { return nil }
+                if let block = open.add(stored) { done.append(block) }
             }
             select.reset()
         }
-        for (key, encoder) in open { done.append(encoder.finished(device: key.device, day: key.day)) }
+        done += open.finish()
         done.sort { ($0.device, $0.minTs, $0.maxTs, $0.hash) < ($1.device, $1.minTs, $1.maxTs, $1.hash) }
         return done
     }
@@ -74,10 +65,43 @@ public final class HistoryPacker {
     }
 }
 
-extension BlockEncoder {
-    fileprivate func finished(device: UInt32, day: Int64) -> HistoryBlock {
-        var copy = self
-        return copy.finish(device: device, day: day)
+/// The blocks that readings still go into, one of each device and day.
+private struct OpenBlocks {
+    private struct Key: Hashable {
+        let device: UInt32
+        let day: Int64
+    }
+
+    private var keys: [Key] = []
+    private var encoders: [BlockEncoder] = []
+    private var places: [Key: Int] = [:]
+    /// By a device's number: where its reading before went, which is nearly always where the next one goes.
+    private var latest: [Int] = []
+
+    /// - Returns: the block, where the reading filled one.
+    mutating func add(_ stored: borrowing StoredReadings.Stored) -> HistoryBlock? {
+        let key = Key(device: stored.reading.device, day: HistoryBlock.day(stored.reading.ts))
+        let device = Int(key.device)
+        if device >= latest.count { latest += repeatElement(-1, count: device + 1024 - latest.count) }
+        var place = latest[device]
+        if place < 0 || keys[place].day != key.day {
+            place = places[key] ?? keys.count
+            if place == keys.count {
+                places[key] = place
+                keys.append(key)
+                encoders.append(BlockEncoder())
+            }
+            latest[device] = place
+        }
+        encoders[place].add(stored)
+        guard encoders[place].rows == HistoryPacker.blockRows else { return nil }
+        defer { encoders[place] = BlockEncoder() }
+        return encoders[place].finish(device: key.device, day: key.day)
+    }
+
+    /// What is left in them.
+    func finish() -> [HistoryBlock] {
+        zip(keys, encoders).filter { $1.rows > 0 }.map { $1.finish(device: $0.device, day: $0.day) }
     }
 }
 

@@ -67,19 +67,21 @@ extension StoreWriter {
         }
     }
 
-    /// Lets the rows of a segment go whose readings stand in a verified run.
-    public func letGo(_ segment: HistorySegment, of run: HistoryRun, stored: StoredReadings) throws(StoreError) {
+    /// Lets the rows of segments go whose readings stand in a verified run: all of them, or after a failure none.
+    public func letGo(_ segments: some Collection<HistorySegment>, of run: HistoryRun, stored: StoredReadings) throws(StoreError) {
         try inTransaction { () throws(StoreError) in
-            try connection.execute(
-                "DELETE FROM \(RawLayout(run.kind).tableName) WHERE id BETWEEN \(segment.first) AND \(segment.last)")
-            let rows = unsafe sqlite3_changes(connection.handle)
-            try connection.execute(
-                """
-                DELETE FROM raw_segment WHERE kind = \(run.kind.rawValue) AND first_id = \(segment.first);
-                UPDATE history_run SET gone_id = \(segment.last), gone_rows = gone_rows + \(rows) WHERE run = \(run.run)
-                """)
+            for segment in segments {
+                try connection.execute(
+                    "DELETE FROM \(RawLayout(run.kind).tableName) WHERE id BETWEEN \(segment.first) AND \(segment.last)")
+                let rows = unsafe sqlite3_changes(connection.handle)
+                try connection.execute(
+                    """
+                    DELETE FROM raw_segment WHERE kind = \(run.kind.rawValue) AND first_id = \(segment.first);
+                    UPDATE history_run SET gone_id = \(segment.last), gone_rows = gone_rows + \(rows) WHERE run = \(run.run)
+                    """)
+            }
         }
-        stored.remove(kind: run.kind, first: segment.first)
+        for segment in segments { stored.remove(kind: run.kind, first: segment.first) }
     }
 
     /// Takes a run away that was not verified, and its blocks.
