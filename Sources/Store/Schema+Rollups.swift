@@ -15,6 +15,12 @@ extension Schema {
         }
     }
 
+    static func registerWholeMinutes(_ migrator: inout DatabaseMigrator) {
+        migrator.registerMigration("rollups 3 whole minutes") { db in
+            try db.execute(sql: "DROP VIEW noise_1m; \(RollupLayout.minute.viewSQL)")
+        }
+    }
+
     /// What the rows were computed with; zone and boundaries are null until the first start.
     private static let settingTable = """
         CREATE TABLE rollup_setting (
@@ -39,9 +45,10 @@ extension Schema {
 }
 
 /// How a noise table lies: `leq`, `lmax`, `lmin` are whole thousandths of a dB; `percentiles` packs L5, L10, L50, L90, L95
-/// from the lowest bits up as 12-bit fields, each (tenths of a dB + 201); `covered` is in ms. Tables coarser than a minute
+/// from the lowest bits up as 12-bit fields, each (tenths of a dB + 201); `covered` is in ms, and 0 in a minute that is covered
+/// whole, as nearly all are: that takes no byte (stores from before have 60,000 there). Tables coarser than a minute
 /// also have `state` (sums and histogram, from which the row can be added to) and `input` (the last reading in it).
-struct RollupLayout {
+struct RollupLayout: Equatable {
     let view: String
     let table: String
     /// Of a bucket in ms; nil for days.
@@ -56,6 +63,12 @@ struct RollupLayout {
         RollupLayout(view: "noise_1d", table: "noise_day", milliseconds: nil, hasState: true),
     ]
     static var noise: [RollupLayout] { [minute] + spans }
+
+    /// What two stores must agree in; `state` may differ with the order of readings.
+    var comparedColumns: [String] {
+        columns.filter { !["state", "input", "revised"].contains($0) }
+            .map { self == .minute && $0 == "covered" ? "covered % 60000 AS covered" : $0 }
+    }
 
     var isDay: Bool { milliseconds == nil }
     static let dayColumns = ["ld", "ln", "ldn", "lden", "ld_coverage", "ln_coverage", "lden_coverage"]
@@ -97,14 +110,15 @@ struct RollupLayout {
         let percentiles = ["l5", "l10", "l50", "l90", "l95"].enumerated().map { index, name in
             "((r.percentiles >> \(index * 12) & 4095) - 201) / 10.0 AS \(name)"
         }
+        let covered = self == .minute ? "iif(r.covered, r.covered, 60000)" : "r.covered"
         let length = milliseconds.map { "\($0).0" } ?? "CAST(r.length AS REAL)"
         let minimum = "(SELECT min_coverage FROM rollup_setting)"
         let day = isDay
             ? RollupLayout.dayColumns.map { "r.\($0)" }
                 + ["ld", "ln", "lden"].map { "r.\($0)_coverage >= \(minimum) AS \($0)_valid" } : []
         let columns = ["d.id AS device", "r.bucket"] + levels + percentiles
-            + ["r.covered / \(length) AS coverage", "r.samples"] + day
-            + ["r.flagged", "r.covered / \(length) >= \(minimum) AS valid", "r.revised"]
+            + ["\(covered) / \(length) AS coverage", "r.samples"] + day
+            + ["r.flagged", "\(covered) / \(length) >= \(minimum) AS valid", "r.revised"]
         return columns.joined(separator: ", ")
     }
 }

@@ -40,6 +40,7 @@ enum Schema {
         migrator.registerMigration("priority of tasks") { try $0.execute(sql: priorityColumn) }
         registerHistory(&migrator)
         migrator.registerMigration("ids from two gateways") { try $0.execute(sql: contestedColumn) }
+        registerWholeMinutes(&migrator)
         return migrator
     }
 

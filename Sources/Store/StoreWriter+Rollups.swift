@@ -81,6 +81,7 @@ extension StoreWriter {
     public func write(noiseMinute row: NoiseRecord) throws(StoreError) {
         let upsert = rollups.upserts[0]
         bind(row, to: upsert)
+        if row.coveredMilliseconds == 60_000 { upsert.bind(8, Int64(0)) }
         try upsert.run()
     }
 

@@ -42,8 +42,7 @@ extension StoreReader {
         attach.bind(1, other)
         try attach.run()
         var found: [String] = []
-        let kept: Set<String> = ["state", "input", "revised"]
-        let tables = RollupLayout.noise.map { ($0.view, $0.table, $0.columns.filter { !kept.contains($0) }) }
+        let tables = RollupLayout.noise.map { ($0.view, $0.table, $0.comparedColumns) }
             + TrackTable.allCases.map { ($0.view, $0.table, ["bucket", "device", "length"] + $0.columns) }
         let ask = try connection.prepare("SELECT before FROM other.minute_edge")
         let edge = try ask.step() ? Timestamp(milliseconds: ask.integer(0)) : nil
