@@ -44,14 +44,15 @@ struct RawLayout {
 
     static let noiseLevels = ["lmax", "lmin", "l10", "l50", "l90"]
 
-    var viewSQL: String {
-        let head = """
-            CREATE VIEW \(kind.name) AS SELECT d.id AS device, r.ts, r.ts + r.lag AS received, d.gateway, r.seq
-            """
-        let tail = "FROM \(tableName) r JOIN device d ON d.number = r.device"
+    var viewSQL: String { "CREATE VIEW \(kind.name) AS SELECT \(viewColumns) FROM \(viewTables)" }
+
+    var viewTables: String { "\(tableName) r JOIN device d ON d.number = r.device" }
+
+    var viewColumns: String {
+        let head = "d.id AS device, r.ts, r.ts + r.lag AS received, d.gateway, r.seq"
         guard kind == .noise else {
             let names = kind.description.fields.map { "r.\($0.name)" }.joined(separator: ", ")
-            return "\(head), \(names), r.id AS input \(tail)"
+            return "\(head), \(names), r.id AS input"
         }
         func unpacked(_ name: String, _ packed: String) -> String {
             "CASE typeof(r.levels) WHEN 'text' THEN json_extract(r.levels, '$.\(name)') ELSE \(packed) END AS \(name)"
@@ -69,7 +70,7 @@ struct RawLayout {
         let flagText = "CASE WHEN r.small & 15 THEN substr(\(flags), 2) END AS flags"
         return """
             \(head), CASE typeof(r.laeq) WHEN 'integer' THEN r.laeq / 100.0 ELSE r.laeq END AS laeq, \
-            \(levels), \(period), \(battery), \(flagText), r.id AS input \(tail)
+            \(levels), \(period), \(battery), \(flagText), r.id AS input
             """
     }
 }

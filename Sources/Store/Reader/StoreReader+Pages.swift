@@ -15,9 +15,10 @@ private struct Source {
     init(_ query: PageQuery) {
         switch query.collection {
         case .readings:
-            let kind = query.kind ?? .noise
-            (columns, from, keys) = ("r.*", "\(kind.name) r", ["r.input"])
-            (time, device) = ("r.ts", "r.device = ?")
+            // The kind's view, spelt out: a device is looked for by its number.
+            let layout = RawLayout(query.kind ?? .noise)
+            (columns, from, keys) = (layout.viewColumns, layout.viewTables, ["r.id"])
+            (time, device) = ("r.ts", "r.device = (SELECT number FROM device WHERE id = ? AND kind = '\(layout.kind.name)')")
         case .minutes:
             columns = RollupLayout.minute.viewColumns
             // CROSS JOIN keeps SQLite from walking the devices first: the order is the minutes' own key.
@@ -104,13 +105,14 @@ extension StoreReader {
             conditions.append(condition)
             arguments.append(value)
         }
+        // What turns most rows away comes first.
+        if let device = query.device { add(source.device, .text(device)) }
         if let ids {
-            add("r.input >= ?", .integer(ids.lowerBound))
-            add("r.input <= ?", .integer(ids.upperBound))
+            add("r.id >= ?", .integer(ids.lowerBound))
+            add("r.id <= ?", .integer(ids.upperBound))
         }
         if let since = query.since { add(source.time.map { "\($0) >= ?" }, .integer(since.milliseconds)) }
         if let until = query.until { add(source.time.map { "\($0) < ?" }, .integer(until.milliseconds)) }
-        if let device = query.device { add(source.device, .text(device)) }
         if let state = query.state { add(source.state.map { "\($0) = ?" }, .text(state)) }
         if let kind = query.kind { add(source.kind.map { "\($0) = ?" }, .text(kind.name)) }
         if let cursor = query.cursor, query.collection != .counts {
