@@ -1,3 +1,4 @@
+import Foundation
 import Hummingbird
 import Store
 import Telemetry
@@ -14,6 +15,16 @@ enum DataRoutes {
                 case .failure(let problem): return Reply.problem(.badRequest, problem.message)
                 }
                 return Reply.json(JSONText.page(try await store.read { reader throws(StoreError) in try reader.page(query) }))
+            }
+        }
+        for collection in RollupCollection.allCases {
+            api.get(RouterPath(collection.rawValue)) { request, _ -> Response in
+                switch Parameters(request).rollupQuery(collection) {
+                case .failure(let problem): return Reply.problem(.badRequest, problem.message)
+                case .success(let (query, cursor)):
+                    return Reply.json(
+                        JSONText.page(try await store.read { reader throws(StoreError) in try reader.rollupPage(query, cursor: cursor) }))
+                }
             }
         }
         api.get("summary") { _, _ -> Response in
@@ -58,6 +69,7 @@ struct ParameterProblem: Error {
 struct Parameters {
     let request: Request
     static let pageKeys = ["kind", "device", "state", "since", "until", "limit", "cursor"]
+    static let rollupKeys = ["since", "until", "step", "device", "site", "area", "flagged", "limit", "cursor"]
 
     init(_ request: Request) { self.request = request }
 
@@ -83,10 +95,7 @@ struct Parameters {
 
     func pageQuery(_ collection: StoreCollection) -> Result<PageQuery, ParameterProblem> {
         do throws(ParameterProblem) {
-            for (key, _) in request.uri.queryParameters where !Parameters.pageKeys.contains(String(key)) {
-                throw ParameterProblem(
-                    message: "there is no parameter '\(key)'; there are \(Parameters.pageKeys.joined(separator: ", "))")
-            }
+            try refuseOthers(than: Parameters.pageKeys)
             var query = PageQuery(collection, device: text("device"), state: text("state"))
             if let name = text("kind") {
                 guard let kind = Kind(name: name) else {
@@ -101,15 +110,49 @@ struct Parameters {
                 throw ParameterProblem(message: "until lies before since")
             }
             query.limit = Int(try integer("limit", 1...Int64(StoreReader.pageRows)) ?? 50)
-            if let text = text("cursor") {
-                guard let cursor = PageCursor(text) else {
-                    throw ParameterProblem(message: "cursor is what an earlier page gave as next, not '\(text)'")
-                }
-                query.cursor = cursor
-            }
+            query.cursor = try cursor()
             return .success(query)
         } catch {
             return .failure(error)
+        }
+    }
+
+    func rollupQuery(_ collection: RollupCollection) -> Result<(RollupQuery, PageCursor?), ParameterProblem> {
+        do throws(ParameterProblem) {
+            try refuseOthers(than: Parameters.rollupKeys)
+            let until = try moment("until") ?? Timestamp(milliseconds: Int64(Date().timeIntervalSince1970 * 1000))
+            let since = try moment("since") ?? until + -86_400_000
+            if until < since { throw ParameterProblem(message: "until lies before since") }
+            var step = RollupQuery.step(for: collection, milliseconds: until - since)
+            if let text = text("step") {
+                let steps = RollupQuery.steps(of: collection)
+                guard let given = RollupQuery.Step(rawValue: text), steps.contains(given) else {
+                    let words = steps.isEmpty ? "\(collection.rawValue) have no step" : "step is one of \(steps.map(\.rawValue).joined(separator: ", "))"
+                    throw ParameterProblem(message: "\(words), not '\(text)'")
+                }
+                step = given
+            }
+            let limit = try integer("limit", 1...Int64(StoreReader.pageRows)) ?? Int64(StoreReader.pageRows)
+            var query = RollupQuery(collection, step: step, from: since, to: until, limit: Int(limit))
+            query.device = text("device")
+            query.site = text("site")
+            query.area = text("area")
+            query.includesFlagged = try integer("flagged", 0...1) == 1
+            return .success((query, try cursor()))
+        } catch {
+            return .failure(error)
+        }
+    }
+
+    private func cursor() throws(ParameterProblem) -> PageCursor? {
+        guard let text = text("cursor") else { return nil }
+        if let cursor = PageCursor(text) { return cursor }
+        throw ParameterProblem(message: "cursor is what an earlier page gave as next, not '\(text)'")
+    }
+
+    private func refuseOthers(than keys: [String]) throws(ParameterProblem) {
+        for (key, _) in request.uri.queryParameters where !keys.contains(String(key)) {
+            throw ParameterProblem(message: "there is no parameter '\(key)'; there are \(keys.joined(separator: ", "))")
         }
     }
 }

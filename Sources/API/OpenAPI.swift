@@ -8,6 +8,9 @@ enum OpenAPI {
         for collection in StoreCollection.allCases {
             paths.append(path("/api/v1/\(collection.rawValue)", summary(collection), pageParameters(collection), page, OpenAPI.postOfNew(in: collection.rawValue)))
         }
+        for collection in RollupCollection.allCases {
+            paths.append(path("/api/v1/\(collection.rawValue)", summary(collection), rollupParameters(collection), page))
+        }
         paths += eventPaths
         paths.append(path("/api/v1/about", "The server's clock (now), time zone and names of areas.", [], object("About.")))
         paths.append(path("/api/v1/summary", "Counts at a glance.", [], object("Counts.")))
@@ -38,6 +41,35 @@ enum OpenAPI {
         case .devices: "Devices."
         case .counts: "Readings by kind and what became of them."
         }
+    }
+
+    private static func summary(_ collection: RollupCollection) -> String {
+        switch collection {
+        case .noise: "Levels of a stretch of time, oldest first."
+        case .vehicle: "Distance, time and speed of vehicles, oldest first."
+        case .bodycam: "Presence, recording and battery of cameras, oldest first."
+        case .stops: "Stops of vehicles, oldest first."
+        }
+    }
+
+    private static func rollupParameters(_ collection: RollupCollection) -> [String] {
+        let steps = RollupQuery.steps(of: collection).map { "\"\($0.rawValue)\"" }.joined(separator: ",")
+        var list = [
+            parameter("since", "query", "From here on: milliseconds since 1970 or RFC 3339; else the day before until.", text),
+            parameter("until", "query", "Before this; else now.", text),
+            parameter("device", "query", "Id of one device.", text), parameter("site", "query", "Devices of a site.", text),
+            parameter("area", "query", "Devices of an area and all below it, by its code.", text),
+        ]
+        if !steps.isEmpty {
+            list.append(parameter("step", "query", "Length of a bucket; else by the range.", "{\"type\":\"string\",\"enum\":[\(steps)]}"))
+        }
+        if collection == .noise {
+            list.append(
+                parameter("flagged", "query", "1: also what flagged readings make.", "{\"type\":\"integer\",\"minimum\":0,\"maximum\":1}"))
+        }
+        list.append(parameter("limit", "query", "Rows at most.", limit.replacing("50}", with: "\(StoreReader.pageRows)}")))
+        list.append(parameter("cursor", "query", "The next of an earlier page.", text))
+        return list
     }
 
     private static let limit = "{\"type\":\"integer\",\"minimum\":1,\"maximum\":\(StoreReader.pageRows),\"default\":50}"

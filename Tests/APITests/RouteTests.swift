@@ -40,6 +40,23 @@ import Testing
         try writer.write(
             device: Device(number: 0, kind: .noise, id: "meter-1", gateway: "gw", name: "工地“1”", lat: 30.25, lon: 120.01),
             registeredAt: start)
+        try writer.write(
+            device: Device(number: 1, kind: .noise, id: "meter-2", gateway: "gw", name: nil, area: "330110005000", lat: nil, lon: nil),
+            registeredAt: start)
+        for hour in 0..<12 {
+            try writer.write(
+                noise: NoiseRecord(
+                    bucket: start + Int64(hour / 2) * 3_600_000, device: UInt32(hour % 2), isFlagged: false, leq: 60_000 + Int64(hour), lmax: 70_000,
+                    lmin: 50_000, percentiles: [700, 690, 600, 510, 500], coveredMilliseconds: 3_600_000, samples: 3600, revised: nil),
+                span: 2, input: 1, state: [], day: nil)
+        }
+        for day in 0..<3 {
+            try writer.write(
+                noise: NoiseRecord(
+                    bucket: start + Int64(day / 2) * 86_400_000, device: UInt32(day % 2), isFlagged: false, leq: 60_000 + Int64(day), lmax: 70_000,
+                    lmin: 50_000, percentiles: [700, 690, 600, 510, 500], coveredMilliseconds: 86_400_000, samples: 86_400, revised: nil),
+                span: 3, input: 1, state: [], day: (86_400_000, .init(repeating: 60)))
+        }
         try writer.write(alert: alert)
         _ = try writer.rows(
             """
@@ -96,7 +113,8 @@ import Testing
 
     @Test func tablesAreJSON() async throws {
         try await withServer { client in
-            for name in StoreCollection.allCases.map(\.rawValue) + ["events", "positions", "titles", "summary"] {
+            let collections = StoreCollection.allCases.map(\.rawValue) + RollupCollection.allCases.map(\.rawValue)
+            for name in collections + ["events", "positions", "titles", "summary"] {
                 let response = try await client.execute(uri: "/api/v1/\(name)", method: .get)
                 #expect(response.status == .ok, "\(name)")
                 _ = try object(response)
@@ -109,6 +127,34 @@ import Testing
             #expect(alert["resolved_at"] is NSNull)
             let none = try object(try await client.execute(uri: "/api/v1/alerts?state=resolved", method: .get))
             #expect((none["items"] as? [Any])?.isEmpty == true)
+        }
+    }
+
+    /// Pages of one to seven rows put together are what a whole one is: rows of a bucket are neither lost nor given twice.
+    @Test(arguments: [("1h", 12, 1), ("1h", 12, 5), ("1h", 12, 7), ("1d", 3, 2)]) func rollupsComePageByPage(step: String, rows: Int, limit: Int) async throws {
+        try await withServer { client in
+            func ask(_ more: String) async throws -> [String: Any] {
+                let range = "since=2024-06-07T00:00:00Z&until=2024-06-09T00:00:00Z"
+                return try object(try await client.execute(uri: "/api/v1/noise?\(range)&step=\(step)\(more)", method: .get))
+            }
+            func keys(_ page: [String: Any]) throws -> [String] {
+                try #require(page["items"] as? [[String: Any]]).map { "\($0["device"]!) \($0["bucket"]!) \($0["leq"]!)" }
+            }
+            let whole = try await ask("")
+            let expected = try keys(whole)
+            #expect(expected.count == rows && Set(expected).count == rows)
+            #expect(whole["next"] is NSNull)
+            var found: [String] = []
+            var cursor = ""
+            repeat {
+                let page = try await ask("&limit=\(limit)" + cursor)
+                found += try keys(page)
+                guard let next = page["next"] as? String else { break }
+                cursor = "&cursor=\(next)"
+            } while found.count <= rows
+            #expect(found == expected)
+            #expect(try keys(await ask("&device=meter-2")) == expected.filter { $0.hasPrefix("meter-2 ") })
+            #expect(try keys(await ask("&area=33011")) == expected.filter { $0.hasPrefix("meter-2 ") })
         }
     }
 
@@ -154,6 +200,8 @@ import Testing
                 "alerts?limit=0", "alerts?limit=x", "readings?kind=drone", "readings?since=yesterday", "alerts?cursor=~",
                 "alerts?sinc=1", "readings?since=2&until=1", "events?after=-1", "stream?after=x",
                 "events?after=a-b-1", "events?wait=61", "events?limit=5001", "events?types=x", "events?type=",
+                "noise?step=2h", "bodycam?step=1m", "stops?step=1h", "noise?since=2&until=1", "noise?flagged=2", "vehicle?kind=noise",
+                "noise?limit=1001", "noise?cursor=~",
             ] {
                 let response = try await client.execute(uri: "/api/v1/\(query)", method: .get)
                 #expect(response.status == .badRequest, "\(query)")

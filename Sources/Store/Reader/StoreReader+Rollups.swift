@@ -23,6 +23,8 @@ public struct RollupQuery: Sendable {
     /// Also columns `site` and `zone` of the device.
     public var includesPlace = false
     public var limit: Int
+    /// Rows that are passed over.
+    public var offset = 0
 
     public init(_ collection: RollupCollection, step: Step, from: Timestamp, to: Timestamp, limit: Int) {
         self.collection = collection
@@ -77,7 +79,7 @@ extension StoreReader {
             arguments.append(.text(area))
         }
         arguments.append(.integer(Int64(query.limit)))
-        let limit = "LIMIT ?\(arguments.count)"
+        let limit = "LIMIT ?\(arguments.count) OFFSET \(query.offset)"
         func filter(_ more: [String]) -> String { " WHERE " + (more + conditions).joined(separator: " AND ") }
         if query.collection == .stops {
             return try rows(
@@ -106,6 +108,24 @@ extension StoreReader {
             SELECT \(columns) FROM \(table) r CROSS JOIN device d ON d.number = r.device\(places("r.bucket"))
             \(filter(["r.bucket >= ?1", "r.bucket < ?2"])) ORDER BY r.bucket, r.device \(limit)
             """, arguments)
+    }
+
+    /// A page of ``rollup(_:)``. Its cursor is where the next one begins (for stops: where the question does) and how many rows
+    /// from there on have been given.
+    public func rollupPage(_ query: RollupQuery, cursor: PageCursor?) throws(StoreError) -> StorePage {
+        var query = query
+        if let cursor {
+            query.from = max(query.from, Timestamp(milliseconds: cursor.first))
+            query.offset = Int(max(0, cursor.second?.integer ?? 0))
+        }
+        let (columns, rows) = try rollup(query)
+        guard rows.count == query.limit else { return StorePage(columns: columns, rows: rows, next: nil) }
+        let from = query.from.milliseconds
+        var next = (from: from, given: query.offset + rows.count)
+        if let bucket = columns.firstIndex(of: "bucket"), let last = rows.last?[bucket].integer, last > from {
+            next = (last, rows.count { $0[bucket].integer == last })
+        }
+        return StorePage(columns: columns, rows: rows, next: PageCursor(first: next.from, second: .integer(Int64(next.given))))
     }
 
     /// The zone and the boundaries of day and night that the rollups were computed with.
