@@ -25,7 +25,7 @@ public struct EngineOptions: Sendable {
     public var retentionMilliseconds: Int64?
     /// Readings leave compact history after this; nil keeps them for ever. Not longer than `retentionMilliseconds`: there is
     /// no compact history.
-    public var historyMilliseconds: Int64? = 0
+    public var historyMilliseconds: Int64?
     /// Rollups below an hour are kept so long; nil keeps all.
     public var minuteRetentionMilliseconds: Int64?
     public var rules: RuleSet
