@@ -13,7 +13,6 @@ extension Engine {
     /// the minutes that have not come by yet.
     func rebuildRollups() throws(StoreError) {
         guard let from = try store.rollupRebuildFrom() else { return }
-        rebuiltFrom = from
         try store.begin()
         try store.deleteNoiseRollups(from: from)
         try store.commit()

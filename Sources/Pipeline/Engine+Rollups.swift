@@ -133,16 +133,16 @@ extension Engine {
                 hours[table.devices[number].kind, default: [:]][UInt32(number), default: []].insert(newest)
             }
         }
-        let hasTracks = try store.hasTracks()
-        if hasTracks && hours.isEmpty { return }
+        let from = try store.trackRebuildFrom()
+        if from == nil && hours.isEmpty { return }
         try store.begin()
-        if hasTracks || state.input == 0 {
-            try tracks.restore(hours)
+        if let from, state.input > 0 {
+            try store.deleteTracks(from: from)
+            try tracks.restoreAll(from: from)
         } else {
-            try store.deleteTracks(from: rebuiltFrom)
-            try tracks.restoreAll(from: rebuiltFrom)
+            try tracks.restore(hours)
         }
-        if !hasTracks { try store.setHasTracks() }
+        if from != nil { try store.finishTrackRebuild() }
         try store.commit()
     }
 

@@ -17,8 +17,6 @@ final class Engine {
     let alerts: AlertEngine
     let minutes: NoiseMinutes
     let tracks: TrackRollups
-    /// At a start: from which moment on rollups were computed again.
-    var rebuiltFrom = Timestamp.distantPast
     let stored: StoredReadings
     let ruleRows: RuleRows
     let actionRows: ActionRows

@@ -9,6 +9,8 @@ public enum HistoryAtRest {
     public static func pack(storePath: String, before cutoff: Timestamp, progress: (Int) -> Void = { _ in }) throws -> Int {
         let store = try StoreWriter(path: storePath)
         defer { store.close() }
+        // A rebuild that was ended early knows rows only: it comes first.
+        if try store.trackRebuildFrom() != nil { try RollupRepair.goOn(store) }
         let stored = try store.storedReadings()
         let state = try store.engineState()
         var packed = 0

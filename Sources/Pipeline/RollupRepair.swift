@@ -22,9 +22,13 @@ public enum RollupRepair {
         try store.begin()
         try store.requestRollupRebuild(from: start ?? .distantPast)
         try store.commit()
-        // An engine's start does it, and goes on where it was ended.
-        _ = try Engine(store: store, options: EngineOptions(clock: .recorded, rules: RuleSet([]), publishes: false))
+        try goOn(store)
         return Result(from: start, zone: rollups.zone)
+    }
+
+    /// Does what the store says is to be computed again: an engine's start does.
+    static func goOn(_ store: StoreWriter) throws {
+        _ = try Engine(store: store, options: EngineOptions(clock: .recorded, rules: RuleSet([]), publishes: false))
     }
 
     private static func start(_ store: StoreWriter, _ zone: LocalZone, _ from: Timestamp?) throws(StoreError) -> Timestamp? {

@@ -209,15 +209,21 @@ extension StoreWriter {
     // MARK: Rebuild
 
     /// From which bucket on the rollups must be computed again from the raw readings; nil where they are complete.
-    public func rollupRebuildFrom() throws(StoreError) -> Timestamp? {
-        let select = try connection.prepare("SELECT is_complete, rebuild_from FROM rollup_setting")
+    public func rollupRebuildFrom() throws(StoreError) -> Timestamp? { try rebuildFrom(unless: "is_complete") }
+
+    func rebuildFrom(unless isDone: String) throws(StoreError) -> Timestamp? {
+        let select = try connection.prepare("SELECT \(isDone), rebuild_from FROM rollup_setting")
         guard try select.step(), select.integer(0) == 0 else { return nil }
         return select.isNull(1) ? .distantPast : Timestamp(milliseconds: select.integer(1))
     }
 
-    /// Asks for a rebuild at the next start.
+    /// Asks for a rebuild at the next start; one that was ended early is part of it.
     public func requestRollupRebuild(from bucket: Timestamp) throws(StoreError) {
-        let update = try connection.prepare("UPDATE rollup_setting SET is_complete = 0, has_tracks = 0, rebuild_from = ?")
+        let update = try connection.prepare(
+            """
+            UPDATE rollup_setting SET is_complete = 0, has_tracks = 0,
+              rebuild_from = iif(is_complete AND has_tracks, ?1, min(rebuild_from, ?1))
+            """)
         update.bind(1, bucket.milliseconds)
         try update.run()
     }
@@ -228,8 +234,9 @@ extension StoreWriter {
         }
     }
 
+    /// Of noise; from where on tracks are computed again is still to be known.
     public func finishRollupRebuild() throws(StoreError) {
-        try connection.execute("UPDATE rollup_setting SET is_complete = 1, rebuild_from = NULL")
+        try connection.execute("UPDATE rollup_setting SET is_complete = 1")
     }
 
     /// A moment before which some readings may have gone past their retention; nil where none has.

@@ -77,11 +77,9 @@ extension StoreWriter {
         }
     }
 
-    /// Whether the tables of tracks hold what was stored before there were any.
-    public func hasTracks() throws(StoreError) -> Bool {
-        let select = try connection.prepare("SELECT has_tracks FROM rollup_setting")
-        return try select.step() && select.integer(0) != 0
-    }
+    /// From which moment on tracks must be computed again, all in a store from before there were any; nil where they are
+    /// complete.
+    public func trackRebuildFrom() throws(StoreError) -> Timestamp? { try rebuildFrom(unless: "has_tracks") }
 
     public func deleteTracks(from bucket: Timestamp) throws(StoreError) {
         for table in TrackTable.allCases {
@@ -90,7 +88,9 @@ extension StoreWriter {
         try connection.execute("DELETE FROM vehicle_stay WHERE start >= \(bucket.milliseconds)")
     }
 
-    public func setHasTracks() throws(StoreError) { try connection.execute("UPDATE rollup_setting SET has_tracks = 1") }
+    public func finishTrackRebuild() throws(StoreError) {
+        try connection.execute("UPDATE rollup_setting SET has_tracks = 1, rebuild_from = NULL")
+    }
 
     /// Readings of a kind with their texts, in parts of the table that can hold one for which `touches` says yes.
     public func storedReadings(
