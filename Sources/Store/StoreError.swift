@@ -54,7 +54,7 @@ public struct StoreError: Error, CustomStringConvertible, Sendable {
             case .otherSettings: "set timezone and rollups back, or begin a new store"
             case .notADatabase: "give store.path a file that Patrol made, or one that does not exist yet"
             case .damaged: "restore a backup; 'patrol doctor' says which table"
-            case .full: "make room: nothing is acknowledged meanwhile and Patrol goes on by itself"
+            case .full: "make room: a running Patrol acknowledges nothing until then and goes on by itself, a command is given again"
             case .readOnly: "give the user write permission: nothing is acknowledged meanwhile"
             case .io: "look for the disk in the system's log (dmesg): nothing is acknowledged meanwhile and Patrol tries again"
             case .input: "see 'patrol query --help'"

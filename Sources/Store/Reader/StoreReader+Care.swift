@@ -1,3 +1,4 @@
+import Foundation
 public import Telemetry
 
 /// What looks after a store: copies, checks, sizes. None of it waits for the writer or holds it up.
@@ -12,7 +13,16 @@ extension StoreReader {
         let connection = try Connection(path: self.path, readOnly: true)
         let vacuum = try connection.prepare("VACUUM INTO ?")
         vacuum.bind(1, path)
-        try vacuum.run()
+        do throws(StoreError) {
+            try vacuum.run()
+        } catch where error.cause == .full {
+            throw StoreError(.full, path: path, detail: "copying \(self.path): \(error.detail)")
+        }
+    }
+
+    /// Takes a copy away, whole or not, with what SQLite and Patrol put beside it.
+    public static func remove(copy path: String) {
+        for suffix in ["", "-journal", "-wal", "-shm", ".lock", ".stream"] { try? FileManager.default.removeItem(atPath: path + suffix) }
     }
 
     /// Rows and bytes of the tables, the largest first.

@@ -33,8 +33,9 @@ struct VerifyCommand: ParsableCommand {
         var problems = try Exit.onStoreFailure { try reader.damage() }
         if problems.isEmpty { problems += try Exit.onStoreFailure { try reader.imbalances() + reader.historyDamage() } }
         if problems.isEmpty && !quick {
-            let copy = reader.path + ".verify-\(getpid())"
-            defer { for suffix in ["", "-wal", "-shm", ".lock", ".stream"] { try? FileManager.default.removeItem(atPath: copy + suffix) } }
+            removeLeftCopies(of: reader.path)
+            let copy = "\(reader.path).verify-\(getpid())"
+            defer { StoreReader.remove(copy: copy) }
             problems += try Exit.onStoreFailure {
                 try reader.backup(to: copy)
                 let result = try RollupRepair.run(storePath: copy, from: nil)
@@ -44,6 +45,16 @@ struct VerifyCommand: ParsableCommand {
         for problem in problems { Output.line(problem) }
         if !problems.isEmpty { throw Exit.problems }
         Output.line(quick ? "structure and accounting are well" : "structure, accounting and rollups are well")
+    }
+
+    /// Those of processes that were killed.
+    private func removeLeftCopies(of path: String) {
+        let folder = (path as NSString).deletingLastPathComponent
+        let name = (path as NSString).lastPathComponent + ".verify-"
+        for file in (try? FileManager.default.contentsOfDirectory(atPath: folder.isEmpty ? "." : folder)) ?? [] where file.hasPrefix(name) {
+            guard let process = pid_t(file.dropFirst(name.count).prefix { $0.isNumber }) else { continue }
+            if kill(process, 0) != 0 && errno == ESRCH { StoreReader.remove(copy: "\(path).verify-\(process)") }
+        }
     }
 }
 
@@ -63,9 +74,14 @@ struct BackupCommand: ParsableCommand {
         let reader = try options.reader()
         if FileManager.default.fileExists(atPath: file) { throw Exit.fail("\(file) exists already; name another file", Exit.usage) }
         let part = file + ".part"
-        try? FileManager.default.removeItem(atPath: part)
+        StoreReader.remove(copy: part)
         let damage = try Exit.onStoreFailure {
-            try reader.backup(to: part)
+            do {
+                try reader.backup(to: part)
+            } catch {
+                StoreReader.remove(copy: part)
+                throw error
+            }
             let copy = try StoreReader(path: part)
             return try copy.damage() + copy.imbalances()
         }
