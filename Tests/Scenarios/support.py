@@ -1,4 +1,5 @@
 """What the scenarios share: the program, a real mosquitto, a publisher that knows what was acknowledged."""
+import errno
 import json
 import os
 import signal
@@ -196,6 +197,46 @@ class Folder(unittest.TestCase):
     def assertBalanced(self, store):
         result = self.doctor(store)
         self.assertTrue(result["balanced"], result)
+
+
+def mount(*arguments):
+    """Mounts or skips; as root in CI it must be possible."""
+    result = subprocess.run(["mount", *arguments], capture_output=True, text=True)
+    if result.returncode == 0:
+        return
+    if CI and os.geteuid() == 0:
+        raise AssertionError(f"mount {' '.join(arguments)}: {result.stderr}")
+    raise unittest.SkipTest(f"skipped: no file system can be mounted here ({result.stderr.strip()})")
+
+
+def unmount(path):
+    subprocess.run(["umount", "-l", path], check=False)
+
+
+class Disk:
+    """A small file system of its own in the folder of a test, which `fill` fills."""
+
+    def __init__(self, test, megabytes):
+        self.path = test.path("disk")
+        os.mkdir(self.path)
+        mount("-t", "tmpfs", "-o", f"size={megabytes}m", "patrol-test", self.path)
+        test.addCleanup(unmount, self.path)
+        self.ballast = os.path.join(self.path, "ballast")
+
+    def fill(self, leaving=0):
+        """To the last byte, or so that some are left."""
+        with open(self.ballast, "ab", buffering=0) as file:
+            for size in [65536, 4096, 1]:
+                try:
+                    while file.write(bytes(size)) == size:
+                        pass
+                except OSError as error:
+                    if error.errno != errno.ENOSPC:
+                        raise
+            file.truncate(file.tell() - leaving)
+
+    def make_room(self):
+        os.unlink(self.ballast)
 
 
 class Live(Folder):

@@ -1,6 +1,5 @@
 """What goes wrong around Patrol, one fault at a time: disk, store, broker, clients, signals. Each scenario asserts that
 nothing else is lost: what came before, during and after the fault is stored exactly once, and the accounting balances."""
-import errno
 import hashlib
 import json
 import os
@@ -12,7 +11,7 @@ import threading
 import time
 import unittest
 
-from support import CI, PATROL, Flood, Folder, Live, cpu_seconds, highest_kilobytes, free_port, patrol, query, until
+from support import PATROL, Disk, Flood, Folder, Live, cpu_seconds, free_port, highest_kilobytes, mount, patrol, query, unmount, until
 
 IS_ROOT = os.geteuid() == 0
 
@@ -23,67 +22,38 @@ def noise(seq, device="m1", gateway="gw", now=None):
     return f"patrol/v1/in/{gateway}/noise/{device}", json.dumps({"ts": ts + seq % 1000, "laeq": 50 + seq % 15, "seq": seq})
 
 
-def mount(*arguments):
-    """Mounts or skips; as root in CI it must be possible."""
-    result = subprocess.run(["mount", *arguments], capture_output=True, text=True)
-    if result.returncode == 0:
-        return
-    if CI and IS_ROOT:
-        raise AssertionError(f"mount {' '.join(arguments)}: {result.stderr}")
-    raise unittest.SkipTest(f"skipped: no file system can be mounted here ({result.stderr.strip()})")
-
-
-def unmount(path):
-    subprocess.run(["umount", "-l", path], check=False)
-
-
 class DiskFull(Live):
-    """The store lies on a file system of its own of 8 MB, which `fill` fills to the last byte."""
+    """The store lies on a file system of its own of 8 MB, which is filled to the last byte."""
 
     starts_patrol = False
 
     def store_path(self):
-        self.disk = self.path("disk")
-        os.mkdir(self.disk)
-        mount("-t", "tmpfs", "-o", "size=8m", "patrol-test", self.disk)
-        self.addCleanup(unmount, self.disk)
-        return os.path.join(self.disk, "patrol.db")
-
-    def fill(self):
-        with open(os.path.join(self.disk, "ballast"), "ab", buffering=0) as file:
-            for size in [65536, 4096, 1]:
-                try:
-                    while file.write(bytes(size)) == size:
-                        pass
-                except OSError as error:
-                    self.assertEqual(error.errno, errno.ENOSPC)
-
-    def make_room(self):
-        os.unlink(os.path.join(self.disk, "ballast"))
+        self.disk = Disk(self, megabytes=8)
+        return os.path.join(self.disk.path, "patrol.db")
 
     def test_nothing_is_acknowledged_until_there_is_room_again(self):
         self.run_patrol()
         publisher = self.publisher()
         publisher.publish(noise(i) for i in range(500))
         self.assertTrue(until(lambda: self.stored() == 500))
-        self.fill()
+        self.disk.fill()
         publisher.publish(noise(i) for i in range(500, 2000))
         self.assertTrue(until(lambda: self.ready() == 503), "ready though the disk is full")
         before = self.stored()
         self.assertIn("no room", self.get("/readyz")[1])
         self.assertTrue(until(lambda: "no room" in self.said(), 5), f"nothing of the full disk on stderr: {self.said()}")
         self.assertIsNone(self.patrol.poll())
-        self.make_room()
+        self.disk.make_room()
         self.assertTrue(until(lambda: self.ready() == 200, 20), self.get("/readyz")[1])
         publisher.publish(noise(i) for i in range(2000, 2500))
         self.assertAllStored(2500)
         self.assertLess(before, 2000)
         # Full once more, and killed while it is full: whatever was acknowledged without being stored would be gone.
-        self.fill()
+        self.disk.fill()
         publisher.publish(noise(i) for i in range(2500, 4000))
         self.assertTrue(until(lambda: self.ready() == 503))
         self.kill_patrol()
-        self.make_room()
+        self.disk.make_room()
         self.run_patrol()
         self.assertAllStored(4000)
         self.stop_patrol()
@@ -98,7 +68,7 @@ class DiskFull(Live):
         self.assertEqual(result.returncode, 5, result.stderr)
         self.assertIn(small, result.stderr)
         self.assertIn("no room", result.stderr)
-        self.make_room()
+        self.disk.make_room()
         self.assertBalanced(small)
         self.assertEqual(patrol("replay", recording, "--into", small).returncode, 0)
         self.assertEqual(query(small, "SELECT count(*), count(DISTINCT seq) FROM noise"), [(50_000, 50_000)])
