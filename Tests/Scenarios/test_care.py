@@ -14,6 +14,7 @@ import subprocess
 import tempfile
 import time
 import unittest
+from contextlib import closing
 from datetime import date, datetime, timedelta, timezone
 
 from support import PATROL, Disk, Flood, Folder, Live, patrol, query, until
@@ -360,6 +361,19 @@ class Damaged(Care):
         result = patrol(*REPAIR, "--store", store)
         self.assertEqual(result.returncode, 5, result.stdout)
         self.assertIn("damaged", result.stderr)
+        self.assertRollups(store)
+
+    def test_blocks_that_are_gone_are_missed(self):
+        store = self.copy(self.packed)
+        with closing(sqlite3.connect(store)) as db, db:
+            (gone, rows), = db.execute("SELECT id, rows FROM history_block ORDER BY id LIMIT 1 OFFSET 3")
+            db.execute("DELETE FROM history_block WHERE id = ?", (gone,))
+        for more in [[], ["--quick"]]:
+            result = patrol("db", "verify", *more, "--store", store)
+            self.assertEqual(result.returncode, 1, result.stderr)
+            self.assertIn(f"lacks blocks with {rows} readings; a backup may have them", result.stdout)
+        result = patrol(*REPAIR, "--store", store)
+        self.assertEqual((result.returncode, "lacks blocks" in result.stderr), (5, True), result.stderr)
         self.assertRollups(store)
 
     def flip(self, store, content):

@@ -70,6 +70,19 @@ struct HistoryReader {
         return found
     }
 
+    /// Readings of a run whose blocks are not there at all.
+    func missing(in run: Run) throws(StoreError) -> Int64 {
+        let ids = HistoryBlockID.all(ofRun: run.run)
+        let select = try connection.prepare(
+            """
+            SELECT rows - (SELECT coalesce(sum(rows), 0) FROM history_block WHERE id BETWEEN ?2 AND ?3) FROM history_run WHERE run = ?1
+            """)
+        select.bind(1, run.run)
+        select.bind(2, ids.lowerBound)
+        select.bind(3, ids.upperBound)
+        return try select.step() ? select.integer(0) : 0
+    }
+
     /// Each block that could be read to its end.
     private func blocks(
         of run: Run, ids: ClosedRange<Int64>, from: Timestamp, to: Timestamp?, _ damaged: ((Damaged) -> Void)?,

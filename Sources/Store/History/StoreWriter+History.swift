@@ -157,10 +157,13 @@ extension StoreWriter {
 
     /// Makes plain rows of the compact history again, run by run; for a store at rest.
     /// - Parameter from: runs whose readings all begin before it stay as they are.
-    /// - Throws: `StoreError`; `.damaged` where a block cannot be read.
+    /// - Throws: `StoreError`; `.damaged` where a block cannot be read or is not there.
     public func unpackHistory(from: Timestamp) throws(StoreError) {
         let reader = HistoryReader(connection)
         for run in try reader.runs(from: from) {
+            guard try reader.missing(in: run) == 0 else {
+                throw StoreError(.damaged, path: path, detail: "compact history lacks blocks; 'patrol db verify' says which")
+            }
             try inTransaction { () throws(StoreError) in
                 let insert = try connection.prepare(RawLayout(run.kind).insertValuesSQL)
                 var segment: HistorySegment?

@@ -62,7 +62,7 @@ extension StoreReader {
         return row + [.integer(stored.input)]
     }
 
-    /// Blocks of compact history that cannot be read, each with its device and day in words.
+    /// Blocks of compact history that cannot be read, each with its device and day in words, and runs that lack some.
     public func historyDamage() throws(StoreError) -> [String] {
         let connection = try Connection(path: path, readOnly: true)
         let history = HistoryReader(connection)
@@ -70,6 +70,11 @@ extension StoreReader {
         // A run at a time, each in a snapshot of its own.
         for run in try history.runs() {
             for block in try history.damage(in: run) { words.append(try connection.describe(block)) }
+            let missing = try history.missing(in: run)
+            if missing != 0 {
+                let days = [run.minTs, run.maxTs].map { $0.rfc3339().prefix(10) }.joined(separator: " to ")
+                words.append("compact history of \(run.kind.name) from \(days) (UTC) lacks blocks with \(missing) readings; a backup may have them")
+            }
         }
         return words
     }
