@@ -5,6 +5,8 @@ import Store
 enum JSONText {
     /// A JSON string (RFC 8259 §7).
     static func quoted(_ text: String) -> String {
+        // Nearly all texts: nothing to write otherwise (E2 begins the two line ends beyond ASCII).
+        if text.utf8.allSatisfy({ $0 >= 0x20 && $0 != 0x22 && $0 != 0x5C && $0 != 0xE2 }) { return "\"\(text)\"" }
         var result = "\""
         for scalar in text.unicodeScalars {
             switch scalar {
@@ -30,13 +32,19 @@ enum JSONText {
         }
     }
 
-    static func object(_ columns: [String], _ row: [StoreValue]) -> String {
-        "{" + zip(columns, row).map { "\(quoted($0)):\(value($1))" }.joined(separator: ",") + "}"
-    }
-
     static func page(_ page: StorePage) -> String {
-        let items = page.rows.map { object(page.columns, $0) }.joined(separator: ",")
-        return "{\"items\":[\(items)],\"next\":\(page.next.map { quoted($0.description) } ?? "null")}"
+        let keys = page.columns.map { quoted($0) + ":" }
+        var text = "{\"items\":["
+        for (index, row) in page.rows.enumerated() {
+            text += index == 0 ? "{" : ",{"
+            for (column, key) in keys.enumerated() {
+                if column > 0 { text += "," }
+                text += key
+                text += value(row[column])
+            }
+            text += "}"
+        }
+        return text + "],\"next\":\(page.next.map { quoted($0.description) } ?? "null")}"
     }
 }
 

@@ -45,8 +45,10 @@ public struct StoreReader: Sendable {
     ) throws(StoreError) -> (columns: [String], rows: [[StoreValue]]) {
         try snapshot(seconds: seconds) { db in
             let statement = try db.makeStatement(sql: sql)
-            let rows = try Row.fetchAll(statement, arguments: StatementArguments(arguments.map(\.databaseValue)))
-            return (statement.columnNames, rows.map { $0.databaseValues.map(StoreValue.init) })
+            let cursor = try Row.fetchCursor(statement, arguments: StatementArguments(arguments.map(\.databaseValue)))
+            var rows: [[StoreValue]] = []
+            while let row = try cursor.next() { rows.append(row.databaseValues.map(StoreValue.init)) }
+            return (statement.columnNames, rows)
         }
     }
 

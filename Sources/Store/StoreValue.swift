@@ -7,17 +7,15 @@ public enum StoreValue: Sendable, Equatable {
     case real(Double)
     case text(String)
 
-    @inline(never)
     init(_ value: DatabaseValue) {
-        if value.isNull {
-            self = .null
-        } else if let data = value.storage.value as? Int64 {
-            self = .integer(data)
-        } else if let data = value.storage.value as? Double {
-            self = .real(data)
-        } else {
-            self = .text(String.fromDatabaseValue(value) ?? "")
-        }
+        self =
+            switch value.storage {
+            case .null: .null
+            case .int64(let number): .integer(number)
+            case .double(let number): .real(number)
+            case .string(let text): .text(text)
+            case .blob: .text(String.fromDatabaseValue(value) ?? "")
+            }
     }
 
     var databaseValue: (any DatabaseValueConvertible)? {

@@ -60,14 +60,14 @@ private struct Source {
 }
 
 extension StoreReader {
-    /// Rows a page holds at most, however many are asked for.
+    /// Rows that a page is to hold at most where somebody waits for it.
     public static let pageRows = 1000
 
     /// One page, read in one snapshot.
     /// - Throws: `StoreError`; `.input` where it took longer than 5 s.
     public func page(_ query: PageQuery) throws(StoreError) -> StorePage {
         var query = query
-        query.limit = max(0, min(query.limit, StoreReader.pageRows))
+        query.limit = max(0, query.limit)
         guard query.collection == .readings else { return try select(query, ids: nil) }
         var result = StorePage(columns: [], rows: [], next: nil)
         if query.since == nil && query.until == nil {

@@ -69,9 +69,9 @@ struct QueryCommand: ParsableCommand {
         var columns: [String] = []
         var rows: [[StoreValue]] = []
         var damaged: Set<String> = []
-        // Page by page, so that no snapshot is held long.
+        // Page by page, so that no snapshot is held long; of compact history each page decodes a whole run.
         repeat {
-            query.limit = min(limit - rows.count, StoreReader.pageRows)
+            query.limit = min(limit - rows.count, 20 * StoreReader.pageRows)
             let page = try Exit.onStoreFailure { try reader.page(query) }
             columns = page.columns
             rows += page.rows
