@@ -108,6 +108,7 @@ final class LiveSource: SubscriberHandler, @unchecked Sendable {
                     backoff.succeeded()
                     status.broker(nil)
                     logger.info("subscribed to \(topicRoot)/in/# at \(connection.address)")
+                    StartPages.letGo()
                 }
                 if subscriber.state == .connecting, elapsed(since: started) > options.handshakeMilliseconds {
                     subscriber.dropUnflushed("the broker at \(connection.address) does not answer; is it an MQTT broker?")

@@ -69,10 +69,17 @@ def asked_while_running(bench, store, question, rows):
         shutil.copy(store, copy)
         before = copy.parent / "before.txt"
         before.write_text(f'{generate.topic(0)} {{"ts":{int(time.time() * 1000)},"laeq":50}}\n', encoding="ascii")
-        with contextlib.closing(open_reader(copy)) as db, Process([bench.tools / "latency", "-", before, 1, RATE, 2 * seconds, RATE, "-", "-", "no answer"]) as stub:
+        with Process([bench.tools / "latency", "-", before, 1, RATE, 2 * seconds, RATE, "-", "-", "no answer"]) as stub, \
+                contextlib.closing(open_reader(copy)) as db:
+            def stored():
+                return db.execute(COUNT).fetchone()[0]
+
+            at_rest = stored()
             with PatrolSubscriber(bench, int(stub.line().split()[1]), 1, copy) as patrol:
                 patrol.wait_ready()
-                began, stored = time.monotonic(), db.execute(COUNT).fetchone()[0]
+                while (first := stored()) < at_rest + RATE and patrol.is_running():
+                    time.sleep(0.01)
+                began = time.monotonic()
                 connection, times = http.client.HTTPConnection(patrol.http), []
                 for number in range(questions):
                     time.sleep(max(0, began + seconds / questions * number - time.monotonic()))
@@ -83,7 +90,7 @@ def asked_while_running(bench, store, question, rows):
                     items = json.loads(answer).get("items", [])
                     if len(items) != rows:
                         raise BenchError(f"{len(items)} rows of {rows}: {answer[:200]}")
-                rate = (db.execute(COUNT).fetchone()[0] - stored) / (time.monotonic() - began)
+                rate = (stored() - first) / (time.monotonic() - began)
                 if rate < 0.9 * RATE:
                     raise BenchError(f"only {rate:.0f} readings/s were stored meanwhile\n{patrol.tail()}")
         return sorted(times)
