@@ -34,13 +34,15 @@ struct RowPrinter {
     let timezone: TimeZone
     /// What stands over the columns of a table where it is not their names.
     let titles: [String]?
-    private let times = DateFormatter()
+    /// Tables have local times; nothing else waits for a formatter.
+    private let times: DateFormatter?
 
     init(columns: [String], format: OutputFormat, timezone: TimeZone, titles: [String]? = nil) {
         (self.columns, self.format, self.timezone, self.titles) = (columns, format, timezone, titles)
-        times.locale = Locale(identifier: "en_US_POSIX")
-        times.timeZone = timezone
-        times.dateFormat = "yyyy-MM-dd HH:mm:ss"
+        times = format == .table ? DateFormatter() : nil
+        times?.locale = Locale(identifier: "en_US_POSIX")
+        times?.timeZone = timezone
+        times?.dateFormat = "yyyy-MM-dd HH:mm:ss"
     }
 
     static let timeColumns: Set<String> = [
@@ -84,13 +86,14 @@ struct RowPrinter {
 
     private func json(_ row: [StoreValue], _ keys: [String]) -> String {
         var line = "{"
+        line.reserveCapacity(32 * row.count)
         for (key, value) in zip(keys, row) {
             if line.utf8.count > 1 { line += "," }
             line += key
             switch value {
             case .null: line += "null"
-            case .integer(let number): line += "\(number)"
-            case .real(let number): line += "\(number)"
+            case .integer(let number): line += number.description
+            case .real(let number): number.write(to: &line)
             case .text(let text): line += JSONObject.quoted(text)
             }
         }
@@ -99,7 +102,7 @@ struct RowPrinter {
 
     /// A value as a table shows it.
     func cell(_ value: StoreValue, _ column: String) -> String {
-        if RowPrinter.timeColumns.contains(column), case .integer(let number) = value {
+        if let times, RowPrinter.timeColumns.contains(column), case .integer(let number) = value {
             return times.string(from: Date(timeIntervalSince1970: Double(number) / 1000))
         }
         if case .real(let number) = value { return String(format: "%.6g", number) }
