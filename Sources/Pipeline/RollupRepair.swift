@@ -12,8 +12,9 @@ public enum RollupRepair {
     }
 
     /// Opens the store, which nothing else may have open.
-    public static func run(storePath: String, from: Timestamp?) throws -> Result {
-        let store = try StoreWriter(path: storePath)
+    /// - Parameter isDurable: whether commits wait for the disk: not for a copy that is thrown away.
+    public static func run(storePath: String, from: Timestamp?, isDurable: Bool = true) throws -> Result {
+        let store = try StoreWriter(path: storePath, isDurable: isDurable)
         defer { store.close() }
         let rollups = try RollupOptions.resolve(nil, store)
         // Compact history becomes rows again; the next running Patrol packs it anew.

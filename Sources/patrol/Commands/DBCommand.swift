@@ -30,6 +30,8 @@ struct VerifyCommand: ParsableCommand {
 
     func run() throws {
         let reader = try options.reader()
+        // A running Patrol goes first.
+        _ = nice(10)
         var problems = try Exit.onStoreFailure { try reader.damage() }
         if problems.isEmpty { problems += try Exit.onStoreFailure { try reader.imbalances() + reader.historyDamage() } }
         if problems.isEmpty && !quick {
@@ -37,8 +39,8 @@ struct VerifyCommand: ParsableCommand {
             let copy = "\(reader.path).verify-\(getpid())"
             defer { StoreReader.remove(copy: copy) }
             problems += try Exit.onStoreFailure {
-                try reader.backup(to: copy)
-                let result = try RollupRepair.run(storePath: copy, from: nil)
+                try reader.copyPages(to: copy)
+                let result = try RollupRepair.run(storePath: copy, from: nil, isDurable: false)
                 return try StoreReader(path: copy).rollupDifferences(from: reader.path, since: result.from)
             }
         }
