@@ -67,12 +67,14 @@ enum OpenAPI {
             list.append(
                 parameter("flagged", "query", "1: also what flagged readings make.", "{\"type\":\"integer\",\"minimum\":0,\"maximum\":1}"))
         }
-        list.append(parameter("limit", "query", "Rows at most.", limit.replacing("50}", with: "\(StoreReader.pageRows)}")))
+        list.append(parameter("limit", "query", "Rows at most.", limit(else: StoreReader.pageRows)))
         list.append(parameter("cursor", "query", "The next of an earlier page.", text))
         return list
     }
 
-    private static let limit = "{\"type\":\"integer\",\"minimum\":1,\"maximum\":\(StoreReader.pageRows),\"default\":50}"
+    private static func limit(else rows: Int) -> String {
+        "{\"type\":\"integer\",\"minimum\":1,\"maximum\":\(StoreReader.pageRows),\"default\":\(rows)}"
+    }
     private static let text = "{\"type\":\"string\"}"
 
     private static func pageParameters(_ collection: StoreCollection) -> [String] {
@@ -89,7 +91,7 @@ enum OpenAPI {
             list.append(parameter("since", "query", "From here on: milliseconds since 1970 or RFC 3339.", text))
             list.append(parameter("until", "query", "Before this.", text))
         }
-        list.append(parameter("limit", "query", "Rows at most.", limit))
+        list.append(parameter("limit", "query", "Rows at most.", limit(else: 50)))
         list.append(parameter("cursor", "query", "The next of an earlier page.", text))
         return list
     }

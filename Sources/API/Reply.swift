@@ -1,26 +1,11 @@
+import Delivery
 import Hummingbird
 import Store
 
 /// JSON text, member by member.
 enum JSONText {
     /// A JSON string (RFC 8259 §7).
-    static func quoted(_ text: String) -> String {
-        // Nearly all texts: nothing to write otherwise (E2 begins the two line ends beyond ASCII).
-        if text.utf8.allSatisfy({ $0 >= 0x20 && $0 != 0x22 && $0 != 0x5C && $0 != 0xE2 }) { return "\"\(text)\"" }
-        var result = "\""
-        for scalar in text.unicodeScalars {
-            switch scalar {
-            case "\"": result += "\\\""
-            case "\\": result += "\\\\"
-            case "\n": result += "\\n"
-            case _ where scalar.value < 0x20 || scalar.value == 0x2028 || scalar.value == 0x2029:
-                let hex = String(scalar.value, radix: 16)
-                result += "\\u" + String(repeating: "0", count: 4 - hex.count) + hex
-            default: result.unicodeScalars.append(scalar)
-            }
-        }
-        return result + "\""
-    }
+    static func quoted(_ text: String) -> String { JSONObject.quoted(text) }
 
     static func value(_ value: StoreValue) -> String {
         switch value {

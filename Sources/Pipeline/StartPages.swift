@@ -4,7 +4,7 @@ import Glibc
 /// The pages of the program that only its start needed.
 enum StartPages {
     /// Takes the program's code out of this process's memory: the kernel maps sixteen pages around each one that is touched,
-    /// and a start touches something everywhere, 20 of 30 MB. What is needed comes back from the system's cache by itself.
+    /// and a start touches something everywhere. What is needed comes back from the system's cache by itself.
     static func letGo() {
         guard let program = try? FileManager.default.destinationOfSymbolicLink(atPath: "/proc/self/exe"),
             let maps = try? String(contentsOfFile: "/proc/self/maps", encoding: .utf8)

@@ -64,7 +64,7 @@ struct RollupLayout: Equatable {
     ]
     static var noise: [RollupLayout] { [minute] + spans }
 
-    /// What two stores must agree in; `state` may differ with the order of readings.
+    /// What two stores must agree in: neither how a row is added to (`state`, `input`) nor when it was revised.
     var comparedColumns: [String] {
         columns.filter { !["state", "input", "revised"].contains($0) }
             .map { self == .minute && $0 == "covered" ? "covered % 60000 AS covered" : $0 }

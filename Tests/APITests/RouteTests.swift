@@ -43,19 +43,14 @@ import Testing
         try writer.write(
             device: Device(number: 1, kind: .noise, id: "meter-2", gateway: "gw", name: nil, area: "330110005000", lat: nil, lon: nil),
             registeredAt: start)
-        for hour in 0..<12 {
-            try writer.write(
-                noise: NoiseRecord(
-                    bucket: start + Int64(hour / 2) * 3_600_000, device: UInt32(hour % 2), isFlagged: false, leq: 60_000 + Int64(hour), lmax: 70_000,
-                    lmin: 50_000, percentiles: [700, 690, 600, 510, 500], coveredMilliseconds: 3_600_000, samples: 3600, revised: nil),
-                span: 2, input: 1, state: [], day: nil)
-        }
-        for day in 0..<3 {
-            try writer.write(
-                noise: NoiseRecord(
-                    bucket: start + Int64(day / 2) * 86_400_000, device: UInt32(day % 2), isFlagged: false, leq: 60_000 + Int64(day), lmax: 70_000,
-                    lmin: 50_000, percentiles: [700, 690, 600, 510, 500], coveredMilliseconds: 86_400_000, samples: 86_400, revised: nil),
-                span: 3, input: 1, state: [], day: (86_400_000, .init(repeating: 60)))
+        for (span, rows, length) in [(2, 12, 3_600_000), (3, 3, 86_400_000)] as [(Int, Int, Int64)] {
+            for row in 0..<rows {
+                try writer.write(
+                    noise: NoiseRecord(
+                        bucket: start + Int64(row / 2) * length, device: UInt32(row % 2), isFlagged: false, leq: 60_000 + Int64(row), lmax: 70_000,
+                        lmin: 50_000, percentiles: [700, 690, 600, 510, 500], coveredMilliseconds: length, samples: length / 1000, revised: nil),
+                    span: span, input: 1, state: [], day: span == 3 ? (length, .init(repeating: 60)) : nil)
+            }
         }
         try writer.write(alert: alert)
         _ = try writer.rows(

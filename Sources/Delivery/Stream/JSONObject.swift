@@ -19,6 +19,8 @@ public struct JSONObject: ExpressibleByDictionaryLiteral {
 
     /// A JSON string (RFC 8259 §7).
     public static func quoted(_ text: String) -> String {
+        // Nearly all texts: as they are.
+        if text.utf8.allSatisfy({ $0 >= 0x20 && $0 != 0x22 && $0 != 0x5C }) { return "\"\(text)\"" }
         var result = "\""
         for scalar in text.unicodeScalars {
             switch scalar {
