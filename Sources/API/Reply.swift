@@ -7,29 +7,30 @@ enum JSONText {
     /// A JSON string (RFC 8259 §7).
     static func quoted(_ text: String) -> String { JSONObject.quoted(text) }
 
-    static func value(_ value: StoreValue) -> String {
-        switch value {
-        case .null: "null"
-        case .integer(let number): "\(number)"
-        // JSON has no infinity.
-        case .real(let number): number.isFinite ? "\(number)" : "null"
-        case .text(let text): quoted(text)
+    static func page(_ page: StorePage) -> String {
+        let keys = page.columns.enumerated().map { index, column in Array(((index == 0 ? "{" : ",") + quoted(column) + ":").utf8) }
+        var text = Array("{\"items\":[".utf8)
+        text.reserveCapacity(page.rows.count * keys.count * 24)
+        for (index, row) in page.rows.enumerated() {
+            if index > 0 { text.append(UInt8(ascii: ",")) }
+            for (value, key) in zip(row, keys) {
+                text += key
+                append(value, to: &text)
+            }
+            text.append(UInt8(ascii: "}"))
         }
+        text += "],\"next\":\(page.next.map { quoted($0.description) } ?? "null")}".utf8
+        return String(decoding: text, as: UTF8.self)
     }
 
-    static func page(_ page: StorePage) -> String {
-        let keys = page.columns.map { quoted($0) + ":" }
-        var text = "{\"items\":["
-        for (index, row) in page.rows.enumerated() {
-            text += index == 0 ? "{" : ",{"
-            for (column, key) in keys.enumerated() {
-                if column > 0 { text += "," }
-                text += key
-                text += value(row[column])
-            }
-            text += "}"
+    private static func append(_ value: StoreValue, to text: inout [UInt8]) {
+        switch value {
+        case .integer(let number): text += number.description.utf8
+        case .real(let number) where number.isFinite: text += number.description.utf8
+        // JSON has no infinity.
+        case .null, .real: text += "null".utf8
+        case .text(let string): text += quoted(string).utf8
         }
-        return text + "],\"next\":\(page.next.map { quoted($0.description) } ?? "null")}"
     }
 }
 

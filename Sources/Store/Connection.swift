@@ -5,9 +5,10 @@ import GRDBSQLite
 /// on it. Owned by one thread; closed in `deinit`.
 @safe
 final class Connection {
-    // Opened in init, closed in deinit, never handed out beyond this module.
+    // Opened in init and closed in deinit, or GRDB's; never handed out beyond this module.
     let handle: OpaquePointer
     let path: String
+    private let isOwn: Bool
 
     init(path: String, readOnly: Bool = false) throws(StoreError) {
         self.path = path
@@ -20,10 +21,18 @@ final class Connection {
             throw StoreError.from(code: code, message: message, path: path)
         }
         unsafe handle = connection
+        isOwn = true
         _ = unsafe sqlite3_busy_timeout(connection, 5000)
     }
 
-    deinit { _ = unsafe sqlite3_close_v2(handle) }
+    /// One that GRDB has opened and will close; for as long as GRDB gives access to it.
+    init(handle: OpaquePointer, path: String) {
+        unsafe self.handle = handle
+        self.path = path
+        isOwn = false
+    }
+
+    deinit { if isOwn { _ = unsafe sqlite3_close_v2(handle) } }
 
     func error(_ code: Int32) -> StoreError {
         StoreError.from(code: code, message: unsafe String(cString: sqlite3_errmsg(handle)), path: path)

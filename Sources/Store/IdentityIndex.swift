@@ -41,6 +41,9 @@ final class IdentityIndex {
     var spans: [Span] = []
     var loaded: [Int64: Loaded] = [:]
     private var uses = 0
+    /// Of the segment that is being filled.
+    private var devices = SegmentDevices()
+    private var knowsDevices = false
 
     init(kind: Kind, connection: Connection) throws(StoreError) {
         self.kind = kind
@@ -59,22 +62,41 @@ final class IdentityIndex {
     struct Closed {
         var first: Int64, last: Int64
         var minTs: Timestamp, maxTs: Timestamp
+        /// ``SegmentDevices``; nil where a part of the rows was committed before the last start.
+        var devices: [UInt8]?
     }
 
-    /// Takes rows of a batch in, after its commit succeeded or is about to; returns the segment when it became full.
-    func append(first: Int64, last: Int64, minTs: Timestamp, maxTs: Timestamp, rows: Int) -> Closed? {
-        if let tail = spans.last, tail.rows < IdentityIndex.segmentRows {
+    /// Takes the rows of a batch in, after its commit succeeded or is about to; returns the segment when it became full.
+    func append(_ batch: BatchTable) -> Closed? {
+        let first = batch[0].id
+        var minTs = unsafe batch[0].reading.pointee.ts
+        var maxTs = minTs
+        let isNew = spans.last.map { $0.rows >= IdentityIndex.segmentRows } ?? true
+        if isNew {
+            devices.begin(first: first)
+            knowsDevices = true
+        }
+        for index in 0..<batch.count {
+            let row = batch[index]
+            let ts = unsafe row.reading.pointee.ts
+            if ts < minTs { minTs = ts } else if ts > maxTs { maxTs = ts }
+            if knowsDevices { unsafe devices.append(id: row.id, device: row.reading.pointee.device) }
+        }
+        let last = batch[batch.count - 1].id
+        if isNew {
+            restore(first: first, last: last, minTs: minTs, maxTs: maxTs, rows: batch.count)
+        } else {
+            let tail = spans[spans.count - 1]
             spans[spans.count - 1].last = last
             spans[spans.count - 1].minTs = min(tail.minTs, minTs)
             spans[spans.count - 1].maxTs = max(tail.maxTs, maxTs)
             spans[spans.count - 1].maxTsSoFar = max(tail.maxTsSoFar, maxTs)
-            spans[spans.count - 1].rows += rows
-        } else {
-            restore(first: first, last: last, minTs: minTs, maxTs: maxTs, rows: rows)
+            spans[spans.count - 1].rows += batch.count
         }
         let tail = spans[spans.count - 1]
         guard tail.rows >= IdentityIndex.segmentRows else { return nil }
-        return Closed(first: tail.first, last: tail.last, minTs: tail.minTs, maxTs: tail.maxTs)
+        return Closed(
+            first: tail.first, last: tail.last, minTs: tail.minTs, maxTs: tail.maxTs, devices: knowsDevices ? devices.bytes : nil)
     }
 
     /// Ids of the committed rows of a device at exactly `ts`.

@@ -44,11 +44,12 @@ struct RawLayout {
 
     static let noiseLevels = ["lmax", "lmin", "l10", "l50", "l90"]
 
-    var viewSQL: String { "CREATE VIEW \(kind.name) AS SELECT \(viewColumns) FROM \(viewTables)" }
+    var viewSQL: String { "CREATE VIEW \(kind.name) AS SELECT \(viewColumns) FROM \(tableName) r JOIN device d ON d.number = r.device" }
 
-    var viewTables: String { "\(tableName) r JOIN device d ON d.number = r.device" }
+    /// Columns of the view.
+    var viewNames: [String] { ["device", "ts", "received", "gateway", "seq"] + kind.description.fields.map(\.name) + ["input"] }
 
-    var viewColumns: String {
+    private var viewColumns: String {
         let head = "d.id AS device, r.ts, r.ts + r.lag AS received, d.gateway, r.seq"
         guard kind == .noise else {
             let names = kind.description.fields.map { "r.\($0.name)" }.joined(separator: ", ")

@@ -41,6 +41,7 @@ enum Schema {
         registerHistory(&migrator)
         migrator.registerMigration("ids from two gateways") { try $0.execute(sql: contestedColumn) }
         registerWholeMinutes(&migrator)
+        migrator.registerMigration("devices of segments") { try $0.execute(sql: "ALTER TABLE raw_segment ADD COLUMN devices BLOB") }
         return migrator
     }
 

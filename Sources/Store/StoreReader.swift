@@ -20,14 +20,13 @@ public struct StoreReader: Sendable {
             queue = try DatabaseQueue(path: path, configuration: configuration)
             let isStore = try queue.read { try $0.tableExists("engine_state") }
             if !isStore { throw StoreError(.notADatabase, path: path, detail: "it has no table engine_state") }
-        } catch let error as StoreError {
-            throw error
         } catch {
             throw StoreReader.storeError(error, path)
         }
     }
 
     private static func storeError(_ error: any Error, _ path: String) -> StoreError {
+        if let error = error as? StoreError { return error }
         guard let error = error as? DatabaseError else { return StoreError(.other, path: path, detail: "\(error)") }
         if error.resultCode == .SQLITE_ERROR {
             return StoreError(.input, path: path, detail: error.message ?? "\(error)")
@@ -62,7 +61,7 @@ public struct StoreReader: Sendable {
     }
 
     /// Everything `body` reads is of one moment; interrupted after `seconds`.
-    private func snapshot<Value>(
+    func snapshot<Value>(
         seconds: Double, _ body: (Database) throws -> Value
     ) throws(StoreError) -> Value {
         do {
@@ -72,9 +71,6 @@ public struct StoreReader: Sendable {
                 defer { alarm.cancel() }
                 return try body(db)
             }
-        } catch let error as DatabaseError where error.resultCode == .SQLITE_INTERRUPT {
-            throw StoreError(
-                .input, path: path, detail: "no answer within \(Int(seconds)) s; ask for less time, one device or fewer rows")
         } catch {
             throw StoreReader.storeError(error, path)
         }

@@ -50,23 +50,20 @@ extension StoreWriter {
 
     /// Tells `stored` of the rows of the batch at hand and writes the segments that it fills.
     public func writeSegments(into stored: StoredReadings) throws(StoreError) {
-        for (kind, batch) in zip(Kind.allCases, batches) where batch.count > 0 {
-            var minTs = unsafe batch[0].reading.pointee.ts
-            var maxTs = minTs
-            for index in 0..<batch.count {
-                let ts = unsafe batch[index].reading.pointee.ts
-                if ts < minTs { minTs = ts } else if ts > maxTs { maxTs = ts }
-            }
-            let full = stored.append(
-                kind: kind, first: batch[0].id, last: batch[batch.count - 1].id, minTs: minTs, maxTs: maxTs,
-                rows: batch.count)
-            guard let full else { continue }
-            statements.segment.bind(1, Int64(kind.rawValue))
-            statements.segment.bind(2, full.first)
-            statements.segment.bind(3, full.last)
-            statements.segment.bind(4, full.minTs.milliseconds)
-            statements.segment.bind(5, full.maxTs.milliseconds)
-            try statements.segment.run()
+        for batch in batches where batch.count > 0 {
+            guard let full = stored.append(batch) else { continue }
+            try write(segment: full, kind: batch.kind)
         }
+    }
+
+    func write(segment: IdentityIndex.Closed, kind: Kind) throws(StoreError) {
+        let insert = statements.segment
+        insert.bind(1, Int64(kind.rawValue))
+        insert.bind(2, segment.first)
+        insert.bind(3, segment.last)
+        insert.bind(4, segment.minTs.milliseconds)
+        insert.bind(5, segment.maxTs.milliseconds)
+        if let devices = segment.devices { insert.bindBlob(6, devices) } else { insert.bindNull(6) }
+        try insert.run()
     }
 }

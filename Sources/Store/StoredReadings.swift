@@ -57,11 +57,7 @@ public final class StoredReadings {
     }
 
     /// Rows of a batch that is being committed. Full segments are written to `raw_segment` by the caller.
-    func append(
-        kind: Kind, first: Int64, last: Int64, minTs: Timestamp, maxTs: Timestamp, rows: Int
-    ) -> IdentityIndex.Closed? {
-        indexes[Int(kind.rawValue)].append(first: first, last: last, minTs: minTs, maxTs: maxTs, rows: rows)
-    }
+    func append(_ batch: BatchTable) -> IdentityIndex.Closed? { indexes[Int(batch.kind.rawValue)].append(batch) }
 
     /// Loads the segments and counts the rows behind the last full one.
     func restore() throws(StoreError) {

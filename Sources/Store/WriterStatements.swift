@@ -5,6 +5,7 @@ struct WriterStatements {
     let devicePage: Statement
     let segment: Statement
     let engineState: Statement
+    let clock: Statement
     let count: Statement
     let reject: Statement
     let rejectCap: Statement
@@ -24,9 +25,11 @@ struct WriterStatements {
             """)
         deviceGateway = try connection.prepare("UPDATE device SET gateway = ? WHERE number = ?")
         devicePage = try connection.prepare("INSERT OR REPLACE INTO device_page VALUES (?,?)")
-        segment = try connection.prepare("INSERT OR REPLACE INTO raw_segment VALUES (?,?,?,?,?)")
+        segment = try connection.prepare("INSERT OR REPLACE INTO raw_segment VALUES (?,?,?,?,?,?)")
         engineState = try connection.prepare(
             "UPDATE engine_state SET clock = ?, input = ?, checkpoint_input = ?, minutes_input = ?")
+        clock = try connection.prepare(
+            "INSERT OR REPLACE INTO server_clock (only, correction, at, boot, wall_offset, dispatch) VALUES (1,?,?,?,?,?)")
         count = try connection.prepare(
             """
             UPDATE message_count SET received = received + ?, stored = stored + ?, duplicate = duplicate + ?,

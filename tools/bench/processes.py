@@ -126,11 +126,11 @@ class FloorSubscriber(Process):
 class PatrolSubscriber(Process):
     """`patrol run` with settings of its own."""
 
-    def __init__(self, bench, port, qos, store, rules=None, environment=None):
+    def __init__(self, bench, port, qos, store, rules=None, environment=None, settings=""):
         folder = store.parent / f"{store.stem}-settings"
         folder.mkdir()
         self.http = f"127.0.0.1:{free_port()}"
-        settings = (
+        settings += (
             f"broker: {{ url: mqtt://127.0.0.1:{port}, client_id: patrol-bench }}\n"
             f"store: {{ path: {store} }}\nhttp: {{ listen: {self.http} }}\n")
         if rules:

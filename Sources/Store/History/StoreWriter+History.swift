@@ -166,23 +166,32 @@ extension StoreWriter {
             }
             try inTransaction { () throws(StoreError) in
                 let insert = try connection.prepare(RawLayout(run.kind).insertValuesSQL)
-                var segment: HistorySegment?
+                var segment: IdentityIndex.Closed?
+                var rows = 0
+                var devices = SegmentDevices()
+                func end() throws(StoreError) {
+                    segment?.devices = devices.bytes
+                    if let full = segment { try write(segment: full, kind: run.kind) }
+                    segment = nil
+                    rows = 0
+                }
                 var readings = try reader.readings(of: run)
                 while let stored = readings.next() {
                     RawRow.bind(stored, to: insert)
                     try insert.run()
                     let ts = stored.reading.ts
-                    if segment == nil { segment = HistorySegment(first: stored.input, last: 0, minTs: ts, maxTs: ts, rows: 0) }
+                    if segment == nil {
+                        segment = IdentityIndex.Closed(first: stored.input, last: 0, minTs: ts, maxTs: ts)
+                        devices.begin(first: stored.input)
+                    }
                     segment!.last = stored.input
                     segment!.minTs = min(segment!.minTs, ts)
                     segment!.maxTs = max(segment!.maxTs, ts)
-                    segment!.rows += 1
-                    if segment!.rows == IdentityIndex.segmentRows {
-                        try write(segment: segment!, kind: run.kind)
-                        segment = nil
-                    }
+                    devices.append(id: stored.input, device: stored.reading.device)
+                    rows += 1
+                    if rows == IdentityIndex.segmentRows { try end() }
                 }
-                if let segment { try write(segment: segment, kind: run.kind) }
+                try end()
                 let ids = HistoryBlockID.all(ofRun: run.run)
                 try connection.execute(
                     """
@@ -191,15 +200,6 @@ extension StoreWriter {
                     """)
             }
         }
-    }
-
-    private func write(segment: HistorySegment, kind: Kind) throws(StoreError) {
-        statements.segment.bind(1, Int64(kind.rawValue))
-        statements.segment.bind(2, segment.first)
-        statements.segment.bind(3, segment.last)
-        statements.segment.bind(4, segment.minTs.milliseconds)
-        statements.segment.bind(5, segment.maxTs.milliseconds)
-        try statements.segment.run()
     }
 }
 

@@ -70,7 +70,10 @@ extension ReadingRun {
         defer { try? connection.execute("COMMIT") }
         let devices = try connection.devices()
         var source = try StoredOrder(connection, kind)
-        while let stored = try source.next() { body(StoreReader.row(stored, devices[Int(stored.reading.device)])) }
+        while let stored = try source.next() {
+            let device = devices[Int(stored.reading.device)]
+            body(StoreReader.row(stored, device: device.id, gateway: device.gateway))
+        }
         for block in source.damaged { damaged(try connection.describe(block)) }
     }
 }

@@ -12,13 +12,10 @@ private struct Source {
     var state: String?
     var kind: String?
 
-    init(_ query: PageQuery) {
+    /// Nil for readings (``ReadingPage``).
+    init?(_ query: PageQuery) {
         switch query.collection {
-        case .readings:
-            // The kind's view, spelt out: a device is looked for by its number.
-            let layout = RawLayout(query.kind ?? .noise)
-            (columns, from, keys) = (layout.viewColumns, layout.viewTables, ["r.id"])
-            (time, device) = ("r.ts", "r.device = (SELECT number FROM device WHERE id = ? AND kind = '\(layout.kind.name)')")
+        case .readings: return nil
         case .minutes:
             columns = RollupLayout.minute.viewColumns
             // CROSS JOIN keeps SQLite from walking the devices first: the order is the minutes' own key.
@@ -61,43 +58,18 @@ private struct Source {
 
 extension StoreReader {
     /// Rows that a page is to hold at most where somebody waits for it.
-    public static let pageRows = 1000
+    public static let pageRows = 5000
 
     /// One page, read in one snapshot.
     /// - Throws: `StoreError`; `.input` where it took longer than 5 s.
     public func page(_ query: PageQuery) throws(StoreError) -> StorePage {
         var query = query
         query.limit = max(0, query.limit)
-        guard query.collection == .readings else { return try select(query, ids: nil) }
-        var result = StorePage(columns: [], rows: [], next: nil)
-        if query.since == nil && query.until == nil {
-            result = try select(query, ids: nil)
-        } else {
-            // Time-ordered only nearly: the segments' bounds say which part of the table can hold the range.
-            for span in try idSpans(query) {
-                var part = query
-                part.limit = query.limit - result.rows.count
-                if part.limit == 0 { break }
-                let page = try select(part, ids: span)
-                result.columns = page.columns
-                result.rows += page.rows
+        guard let source = Source(query) else {
+            return try snapshot(seconds: StoreReader.pageSeconds) { db in
+                try ReadingPage(Connection(handle: db.sqliteConnection!, path: path), query).read()
             }
         }
-        // Where rows have moved between the two looks they are in both: by their numbers once.
-        let (compact, damaged) = try historyPage(query)
-        result.damaged = damaged
-        if !compact.isEmpty {
-            let known = Set(result.rows.map { $0.last!.integer })
-            result.rows += compact.filter { !known.contains($0.last!.integer) }
-            result.rows.sort { $0.last!.integer > $1.last!.integer }
-            result.rows = Array(result.rows.prefix(query.limit))
-        }
-        result.next = result.rows.count == query.limit ? result.rows.last.map { PageCursor(first: $0.last!.integer) } : nil
-        return result
-    }
-
-    private func select(_ query: PageQuery, ids: ClosedRange<Int64>?) throws(StoreError) -> StorePage {
-        let source = Source(query)
         var conditions: [String] = []
         var arguments: [StoreValue] = []
         func add(_ condition: String?, _ value: StoreValue) {
@@ -105,12 +77,7 @@ extension StoreReader {
             conditions.append(condition)
             arguments.append(value)
         }
-        // What turns most rows away comes first.
         if let device = query.device { add(source.device, .text(device)) }
-        if let ids {
-            add("r.id >= ?", .integer(ids.lowerBound))
-            add("r.id <= ?", .integer(ids.upperBound))
-        }
         if let since = query.since { add(source.time.map { "\($0) >= ?" }, .integer(since.milliseconds)) }
         if let until = query.until { add(source.time.map { "\($0) < ?" }, .integer(until.milliseconds)) }
         if let state = query.state { add(source.state.map { "\($0) = ?" }, .text(state)) }
@@ -138,22 +105,5 @@ extension StoreReader {
         }
         for index in page.rows.indices { page.rows[index].removeLast(answer.columns.count - width) }
         return page
-    }
-
-    /// Parts of the raw table, newest first, that can hold readings of the range.
-    private func idSpans(_ query: PageQuery) throws(StoreError) -> [ClosedRange<Int64>] {
-        let since = query.since?.milliseconds ?? .min
-        let until = query.until?.milliseconds ?? .max
-        let row = try rows(
-            """
-            SELECT max(last_id), min(first_id) FILTER (WHERE max_ts >= ?2 AND min_ts < ?3),
-              max(last_id) FILTER (WHERE max_ts >= ?2 AND min_ts < ?3)
-            FROM raw_segment WHERE kind = ?1
-            """, [.integer(Int64((query.kind ?? .noise).rawValue)), .integer(since), .integer(until)]
-        ).rows[0]
-        let end = row[0].integer
-        var spans = [(end + 1)...Int64.max]
-        if row[1] != .null { spans.append(row[1].integer...row[2].integer) }
-        return spans
     }
 }

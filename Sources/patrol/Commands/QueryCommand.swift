@@ -71,7 +71,7 @@ struct QueryCommand: ParsableCommand {
         var damaged: Set<String> = []
         // Page by page, so that no snapshot is held long; of compact history each page decodes a whole run.
         repeat {
-            query.limit = min(limit - rows.count, 20 * StoreReader.pageRows)
+            query.limit = min(limit - rows.count, 4 * StoreReader.pageRows)
             let page = try Exit.onStoreFailure { try reader.page(query) }
             columns = page.columns
             rows += page.rows

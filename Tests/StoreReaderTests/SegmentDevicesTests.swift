@@ -1,0 +1,84 @@
+import Telemetry
+import Testing
+
+@testable import Store
+
+/// The rows of one device out of full segments: the same as looking at all rows.
+@Suite struct SegmentDevicesTests {
+    @Test func numbersGoThere() {
+        var devices = SegmentDevices()
+        devices.begin(first: 7)
+        let rows: [(id: Int64, device: UInt32)] = [
+            (7, 0), (8, 63), (9, 64), (10, 0), (12, 0), (13, 199_999), (20_000, 199_999), (20_001, 63), (1 << 40, .max), (1 << 40 + 1, 0),
+        ]
+        for row in rows { devices.append(id: row.id, device: row.device) }
+        for device: UInt32 in [0, 1, 63, 64, 199_999, .max] {
+            let ids = SegmentDevices.ids(of: device, in: devices.bytes, first: 7, last: 1 << 40 + 1)
+            #expect(ids == rows.filter { $0.device == device }.map(\.id))
+        }
+        // What does not tell of all rows is not relied on.
+        for count in 0..<devices.bytes.count {
+            #expect(SegmentDevices.ids(of: 0, in: Array(devices.bytes.prefix(count)), first: 7, last: 1 << 40 + 1) == nil)
+        }
+        devices.begin(first: 100)
+        devices.append(id: 100, device: 5)
+        #expect(SegmentDevices.ids(of: 5, in: devices.bytes, first: 100, last: 100) == [100])
+    }
+
+    @Test(arguments: [1, 2, 3] as [UInt64]) func aQuestionFindsWhatAFullLookFinds(seed: UInt64) throws {
+        var random = Seeded(state: seed)
+        let fixture = try StoreFixture()
+        let start: Int64 = 1_717_768_800_000
+        for device in 0..<5 { try fixture.addDevice(UInt32(device), .noise, "meter-\(device)") }
+        // Mostly in the order of time, now and then late; numbers with gaps, as other kinds make them. A restart amid a
+        // segment.
+        var all: [(number: Int64, reading: Reading)] = []
+        var number: Int64 = 0
+        let total = 56_000
+        var stored = try fixture.writer.storedReadings()
+        var restarts = [20_000, 41_000]
+        while all.count < total {
+            let batch = (0..<Int.random(in: 1...3000, using: &random)).map { index in
+                var reading = Reading(kind: .noise, periodMilliseconds: 1000)
+                reading.device = UInt32(min(Int.random(in: 0..<5, using: &random), Int.random(in: 0..<5, using: &random)))
+                let late = Int.random(in: 0..<500, using: &random) == 0 ? Int64.random(in: 0..<20_000_000, using: &random) : 0
+                reading.ts = Timestamp(milliseconds: start + Int64(all.count + index) * 1000 - late)
+                reading.received = reading.ts + late
+                reading.set(NoiseValue.laeq, 50)
+                return reading
+            }
+            let numbers = batch.map { _ in
+                number += Int.random(in: 0..<20, using: &random) == 0 ? Int64.random(in: 1...400, using: &random) : 1
+                return number
+            }
+            try fixture.add(noise: batch, to: stored, numbers: numbers)
+            all += zip(numbers, batch).map { ($0, $1) }
+            if let restart = restarts.first, all.count >= restart {
+                restarts.removeFirst()
+                stored = try fixture.writer.storedReadings()
+            }
+        }
+        let reader = try StoreReader(path: fixture.path)
+        let known = try reader.rows("SELECT count(*), count(devices) FROM raw_segment").rows[0].map(\.integer)
+        #expect(known[0] >= 3 && known[1] >= 1 && known[1] < known[0])
+        for _ in 0..<60 {
+            let moments = (0..<2).map { _ in start + Int64.random(in: -1000...Int64(total) * 1000, using: &random) }.sorted()
+            var query = PageQuery(.readings, limit: Int.random(in: 1...3000, using: &random))
+            if Int.random(in: 0..<4, using: &random) > 0 { query.device = "meter-\(Int.random(in: 0..<5, using: &random))" }
+            if Bool.random(using: &random) { query.since = Timestamp(milliseconds: moments[0]) }
+            if Bool.random(using: &random) { query.until = Timestamp(milliseconds: moments[1]) }
+            let wanted = all.reversed().filter { row in
+                query.device.map { $0 == "meter-\(row.reading.device)" } ?? true
+                    && query.since.map { row.reading.ts >= $0 } ?? true && query.until.map { row.reading.ts < $0 } ?? true
+            }.map(\.number)
+            var found: [Int64] = []
+            repeat {
+                let page = try reader.page(query)
+                #expect(page.rows.count == min(query.limit, wanted.count - found.count))
+                found += page.rows.map { $0.last!.integer }
+                query.cursor = page.next
+            } while query.cursor != nil
+            #expect(found == wanted)
+        }
+    }
+}
