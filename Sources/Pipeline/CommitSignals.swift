@@ -21,6 +21,12 @@ public final class CommitSignals: Sendable {
 
     var requested: Int { requestedSequence.load(ordering: .acquiring) }
 
+    /// Whether a commit of what lies from `start` to `next` is asked for.
+    func isRequested(from start: Int, to next: Int) -> Bool {
+        let wanted = requested
+        return next > start && next >= wanted && wanted > committed
+    }
+
     /// Everything before this sequence is committed. Pairs with the releasing store in ``setCommitted(_:)``.
     public var committed: Int { committedSequence.load(ordering: .acquiring) }
 

@@ -18,7 +18,7 @@ public struct AcceptedReadings: Sendable {
 }
 
 /// What a committed batch hands to those who publish.
-struct Committed {
+struct Committed: ~Copyable {
     /// Where the options ask for it.
     var accepted: AcceptedReadings?
     var events: [OutboxRow] = []

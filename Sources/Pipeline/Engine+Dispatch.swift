@@ -132,6 +132,7 @@ extension Engine {
 
     /// Logs what came between the readings of the batch.
     func writeInputs() throws(StoreError) {
+        if dispatchJournal.inputs.isEmpty { return }
         for input in dispatchJournal.inputs { try log(input.action, at: input.clock, after: input.afterInput) }
         dispatchJournal.inputs.removeAll()
     }
@@ -198,13 +199,15 @@ extension Engine {
     }
 
     func writeServerClock() throws(StoreError) {
-        var machine: [StoreValue] = [.null, .null]
+        var (boot, offset): (String?, Int64?)
         if options.clock == .wall, let known = wallOffset {
             // A jump that the source has not reported yet is left for it.
             let now = options.machine.wallOffset()
             if abs(now - known) < MachineClock.stepMilliseconds { wallOffset = now }
-            machine = [.text(options.machine.boot), .init(wallOffset)]
+            (boot, offset) = (options.machine.boot, wallOffset)
         }
-        try clockRow.write([.integer(1), .integer(clockCorrection), .integer(serverClock.milliseconds)] + machine + [.text(dispatchFingerprint)])
+        try store.write(
+            clock: serverClock, correctionMilliseconds: clockCorrection, boot: boot, wallOffsetMilliseconds: offset,
+            dispatch: dispatchFingerprint)
     }
 }

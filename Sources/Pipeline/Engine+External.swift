@@ -43,6 +43,7 @@ extension Engine {
 
     /// Inputs behind the batch's readings and behind what people ask.
     func applyExternals(into result: inout Committed) throws(StoreError) {
+        if externals.isEmpty { return }
         let words = externals
         externals.removeAll()
         for word in words {

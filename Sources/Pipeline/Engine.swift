@@ -27,7 +27,6 @@ final class Engine {
     var unlistedUnits: [String] = []
     let dispatcher: Dispatcher
     let taskRows: TaskRows
-    let clockRow: RowTable
     let silenceRows: SilenceRows
     /// Silences that stand, and the firing alerts that they hold back.
     var silences = SilenceBook()
@@ -95,7 +94,6 @@ final class Engine {
         ruleRows = try RuleRows(store)
         actionRows = try ActionRows(store)
         taskRows = try TaskRows(store)
-        clockRow = try RowTable(store, "server_clock", ["only", "correction", "at", "boot", "wall_offset", "dispatch"], isReplacing: true)
         unitRows = try UnitRows(store)
         silenceRows = try SilenceRows(store)
         units = UnitBoard(options.world.units, zone: options.world.zone, areas: options.world.areas)

@@ -123,18 +123,20 @@ final class GatewayBook {
         guard !changed.isEmpty, monotonicMilliseconds - askedAt >= 1000 else { return [] }
         askedAt = monotonicMilliseconds
         var told: [GatewayStatus] = []
-        var kept: [Int32] = []
-        for index in changed.map(Int.init) {
+        var kept = 0
+        for position in changed.indices {
+            let index = Int(changed[position])
             let isDue = monotonicMilliseconds - entries[index].toldAt >= GatewayBook.intervalMilliseconds
             guard isDue, told.count < GatewayBook.atOnce else {
-                kept.append(Int32(index))
+                changed[kept] = Int32(index)
+                kept += 1
                 continue
             }
             entries[index].isChanged = false
             entries[index].toldAt = monotonicMilliseconds
             told.append(status(index, table: table, now: now))
         }
-        changed = kept
+        changed.removeLast(changed.count - kept)
         return told
     }
 

@@ -107,7 +107,7 @@ public final class LivePipeline: Service {
         try store.commit()
     }
 
-    private static func publish(_ committed: Committed, to stream: EventStream, _ outlet: MQTTOutlet) {
+    private static func publish(_ committed: borrowing Committed, to stream: EventStream, _ outlet: MQTTOutlet) {
         if !committed.events.isEmpty { stream.committed(committed.events) }
         for status in committed.gateways { outlet.tell(status) }
         guard !committed.rejects.isEmpty else { return }

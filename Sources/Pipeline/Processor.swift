@@ -26,7 +26,7 @@ final class Processor {
     private let inbox: Inbox
     private let status: PipelineStatus
     private let logger: Logger
-    private let publish: (Committed) -> Void
+    private let publish: (borrowing Committed) -> Void
     private let settle: () -> Void
 
     private var engine: Engine {
@@ -51,7 +51,7 @@ final class Processor {
 
     init(
         store: StoreWriter, options: Options, consumer: consuming RingConsumer<Slot>, signals: CommitSignals,
-        inbox: Inbox, status: PipelineStatus, logger: Logger, publish: @escaping (Committed) -> Void,
+        inbox: Inbox, status: PipelineStatus, logger: Logger, publish: @escaping (borrowing Committed) -> Void,
         settle: @escaping () -> Void = {}
     ) throws(StoreError) {
         self.store = store
@@ -92,7 +92,14 @@ final class Processor {
                 continue
             }
             if next < consumer.available() { continue }
-            switch consumer.wait(for: next, timeoutMilliseconds: patience(start), orUntil: { isRequested(start) || !actions.isEmpty }) {
+            let hasActions = !actions.isEmpty
+            // Asked again and again: what it needs is captured once.
+            switch consumer.wait(
+                for: next, timeoutMilliseconds: patience(start),
+                orUntil: { [next, signals, inbox] in
+                    hasActions || inbox.hasActions || signals.isRequested(from: start, to: next)
+                })
+            {
             case .slots: continue
             case .timedOut:
                 let isTimeDue = next == start && engine.tick(now: ServerClock.now)
@@ -147,13 +154,8 @@ final class Processor {
         }
     }
 
-    private func isRequested(_ start: Int) -> Bool {
-        let wanted = signals.requested
-        return next > start && next >= wanted && wanted > signals.committed
-    }
-
     private func isBatchDue(_ start: Int) -> Bool {
-        next - start >= options.batchSlots || isRequested(start)
+        next - start >= options.batchSlots || signals.isRequested(from: start, to: next)
             || ServerClock.monotonicNanoseconds - batchStartedAt >= options.batchMilliseconds * 1_000_000
     }
 

@@ -44,6 +44,8 @@ public final class NoiseBuckets {
     private let scratch: UnsafeMutablePointer<UInt64>
     private let touched: UnsafeMutablePointer<Int32>
     private var touchedCount = 0
+    /// What the minute that is being merged covered before its gain, and with it; as of ``cover(before:after:)``.
+    private var coveredBefore = TimeSpans(), coveredAfter = TimeSpans()
 
     public init(
         zone: LocalZone, boundaries: NoiseBoundaries = NoiseBoundaries(), budgetBytes: Int = 40 << 20,
@@ -176,7 +178,7 @@ public final class NoiseBuckets {
         return targets
     }
 
-    /// Whether long readings cover one of the buckets: then the minute's covered time must be known as spans.
+    /// Whether long readings cover one of the buckets: then the minute's covered time must be told (``cover(before:after:)``).
     func needsSpans(_ targets: Targets) -> Bool {
         if long.isEmpty { return false }
         for index in 0..<5 where targets.slots[index] >= 0 {
@@ -184,6 +186,9 @@ public final class NoiseBuckets {
         }
         return false
     }
+
+    /// What the minute that is merged next covered before its gain, and covers now.
+    func cover(before: TimeSpans, after: TimeSpans) { (coveredBefore, coveredAfter) = (before, after) }
 
     /// Time at a level of the minute that is merged next.
     @inline(__always)
@@ -198,10 +203,7 @@ public final class NoiseBuckets {
 
     /// Adds what a minute has gained, with the collected levels, to the buckets that `includes` says.
     /// - Parameter since: every reading up to this input stands in the rows already.
-    func merge(
-        _ delta: NoiseDelta, minute: Timestamp, into targets: Targets, since: Int64,
-        before: TimeSpans, after: TimeSpans, includes: UInt8 = 0b11111
-    ) {
+    func merge(_ delta: NoiseDelta, minute: Timestamp, into targets: Targets, since: Int64, includes: UInt8 = 0b11111) {
         for index in 0..<5 where targets.slots[index] >= 0 && includes >> UInt8(index) & 1 == 1 {
             let slot = targets.slots[index]
             let node = unsafe nodes + Int(slot)
@@ -215,13 +217,13 @@ public final class NoiseBuckets {
                     unsafe node.pointee.histogram.add(bin: bin, milliseconds: scratch[Int(bin + 200)], pool: pool)
                 }
                 unsafe revise(node, at: delta.late, end: index == 3 ? targets.end : node.pointee.end)
-                if unsafe node.pointee.hasLong { addBoth(slot, part: 0, before, after) }
+                if unsafe node.pointee.hasLong { addBoth(slot, part: 0) }
             }
             if index >= 3 {
                 let periods = index == 3 ? targets.periods : targets.periodsBefore
                 for part in 0..<NoisePeriod.count where periods >> UInt8(part) & 1 == 1 {
                     unsafe node.pointee.withPart(part) { $0.add(delta) }
-                    if unsafe node.pointee.hasLong { addBoth(slot, part: part + 1, before, after) }
+                    if unsafe node.pointee.hasLong { addBoth(slot, part: part + 1) }
                 }
                 if index == 4 { unsafe revise(node, at: delta.late, end: targets.endBefore) }
             }
@@ -244,9 +246,9 @@ public final class NoiseBuckets {
     }
 
     /// What the minute's gain and the long readings both cover.
-    private func addBoth(_ slot: Int32, part: Int, _ before: TimeSpans, _ after: TimeSpans) {
+    private func addBoth(_ slot: Int32, part: Int) {
         guard let spans = long[Int64(slot) << 3 | Int64(part)] else { return }
-        let gain = after.overlap(with: spans) - before.overlap(with: spans)
+        let gain = coveredAfter.overlap(with: spans) - coveredBefore.overlap(with: spans)
         withSums(slot, part: part) { $0.coveredByBoth += gain }
     }
 

@@ -64,9 +64,8 @@ extension NoiseMinutes {
                 buckets.collect(millidecibels: reading.level, milliseconds: UInt64(duration))
             }
             delta.coveredGain = after.milliseconds - before.milliseconds
-            buckets.merge(
-                delta, minute: bucket, into: targets, since: flushedInput, before: before, after: after,
-                includes: 1 << UInt8(index))
+            buckets.cover(before: before, after: after)
+            buckets.merge(delta, minute: bucket, into: targets, since: flushedInput, includes: 1 << UInt8(index))
         }
     }
 

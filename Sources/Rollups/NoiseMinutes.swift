@@ -337,11 +337,8 @@ public final class NoiseMinutes {
         let late = nodes[Int(slot)].late
         if late >= bucket + NoiseMinutes.widthMilliseconds + buckets.allowanceMilliseconds { row.revised = late }
         let targets = buckets.targets(series, bucket)
-        var before = TimeSpans()
-        var after = TimeSpans()
         if buckets.needsSpans(targets) {
-            before = spans(slot, count: nodes[Int(slot)].merged)
-            after = spans(slot, count: nodes[Int(slot)].count)
+            buckets.cover(before: spans(slot, count: nodes[Int(slot)].merged), after: spans(slot, count: nodes[Int(slot)].count))
         }
         var delta = NoiseDelta()
         for index in merged..<samples.count {
@@ -357,7 +354,7 @@ public final class NoiseMinutes {
         delta.lmin = row.lminMillidecibels
         delta.coveredGain = row.coveredMilliseconds - Int64(nodes[Int(slot)].covered)
         delta.late = late
-        buckets.merge(delta, minute: bucket, into: targets, since: flushedInput, before: before, after: after)
+        buckets.merge(delta, minute: bucket, into: targets, since: flushedInput)
         nodes[Int(slot)].merged = Int32(samples.count)
         nodes[Int(slot)].covered = Int32(row.coveredMilliseconds)
         nodes[Int(slot)].late = .distantPast

@@ -55,16 +55,17 @@ public struct RollupSetting: Sendable, Equatable {
 
 /// The prepared statements of the rollups.
 struct RollupStatements {
-    /// Minute, 10 and 20 minutes, hour, day.
+    let minute: Statement
+    /// 10 and 20 minutes, hour, day.
     let upserts: [Statement]
     /// From 10 minutes on.
     let loads: [Statement]
 
     init(_ connection: Connection) throws(StoreError) {
         var upserts: [Statement] = []
-        for table in RollupLayout.noise { upserts.append(try connection.prepare(table.upsertSQL)) }
         var loads: [Statement] = []
         for table in RollupLayout.spans {
+            upserts.append(try connection.prepare(table.upsertSQL))
             loads.append(
                 try connection.prepare(
                     """
@@ -72,6 +73,7 @@ struct RollupStatements {
                     WHERE bucket = ? AND device = ? AND flagged = ?
                     """))
         }
+        minute = try connection.prepare(RollupLayout.minute.upsertSQL)
         self.upserts = upserts
         self.loads = loads
     }
@@ -79,10 +81,9 @@ struct RollupStatements {
 
 extension StoreWriter {
     public func write(noiseMinute row: NoiseRecord) throws(StoreError) {
-        let upsert = rollups.upserts[0]
-        bind(row, to: upsert)
-        if row.coveredMilliseconds == 60_000 { upsert.bind(8, Int64(0)) }
-        try upsert.run()
+        bind(row, to: rollups.minute)
+        if row.coveredMilliseconds == 60_000 { rollups.minute.bind(8, Int64(0)) }
+        try rollups.minute.run()
     }
 
     /// - Parameters:
@@ -91,7 +92,7 @@ extension StoreWriter {
     public func write(
         noise row: NoiseRecord, span: Int, input: Int64, state: [UInt8], day: (length: Int64, values: InlineArray<7, Double?>)?
     ) throws(StoreError) {
-        let upsert = rollups.upserts[span + 1]
+        let upsert = rollups.upserts[span]
         bind(row, to: upsert)
         var next: Int32 = 11
         if let day {

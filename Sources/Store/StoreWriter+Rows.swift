@@ -29,6 +29,22 @@ extension StoreWriter {
         try update.run()
     }
 
+    /// - Parameters:
+    ///   - boot, wallOffsetMilliseconds: which start of the machine it is, and the wall clock less the steady one; nil where
+    ///     the clock is that of a recording.
+    ///   - dispatch: which dispatch settings are in force.
+    public func write(
+        clock: Timestamp, correctionMilliseconds: Int64, boot: String?, wallOffsetMilliseconds: Int64?, dispatch: String
+    ) throws(StoreError) {
+        let insert = statements.clock
+        insert.bind(1, correctionMilliseconds)
+        insert.bind(2, clock.milliseconds)
+        insert.bind(3, boot)
+        insert.bind(4, wallOffsetMilliseconds)
+        insert.bind(5, dispatch)
+        try insert.run()
+    }
+
     /// - Parameter kind: a ``Kind`` name, or `unknown`.
     public func add(count: MessageCount, kind: String) throws(StoreError) {
         let update = statements.count

@@ -35,7 +35,7 @@ public final class StoreWriter {
         try connection.execute("PRAGMA journal_mode=WAL")
         try connection.execute("PRAGMA synchronous=\(isDurable ? "FULL" : "OFF")")
         try connection.execute("PRAGMA wal_autocheckpoint=0")
-        try connection.execute("PRAGMA cache_size=-8192")
+        try connection.execute("PRAGMA cache_size=-4096")
         try connection.execute("PRAGMA temp_store=MEMORY")
         try connection.execute("PRAGMA journal_size_limit=\(min(walCapBytes, 64 << 20))")
         batches = Kind.allCases.map { BatchTable(kind: $0) }
