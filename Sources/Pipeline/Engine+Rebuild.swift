@@ -17,31 +17,36 @@ extension Engine {
         try store.deleteNoiseRollups(from: from)
         try store.commit()
         minutes.buckets.firstBucket = from
-        var chunk: [(input: Int64, reading: Reading)] = []
+        let ahead = try store.readAhead(kind: .noise)
         var last: Int64 = 0
         var clock = Timestamp.distantPast
-        repeat {
-            chunk.removeAll(keepingCapacity: true)
-            try store.readings(kind: .noise, after: last, limit: Engine.rebuildRows) { chunk.append(($0, copy $1)) }
-            for (input, reading) in chunk {
-                clock.follow(reading, options.clock)
-                guard reading.end > from else { continue }
-                failure.loadLimit = input - 1
-                minutes.reserve(device: reading.device)
-                minutes.add(reading, clock: clock)
+        var uncommitted = 0
+        while let rows = try ahead.next() {
+            for index in rows.indices {
+                clock.follow(rows[index].reading, options.clock)
+                guard rows[index].reading.end > from else { continue }
+                failure.loadLimit = rows[index].input - 1
+                minutes.reserve(device: rows[index].reading.device)
+                minutes.add(rows[index].reading, clock: clock)
             }
-            last = chunk.last?.input ?? last
+            last = rows[rows.count - 1].input
+            uncommitted += rows.count
+            guard uncommitted >= Engine.rebuildRows else { continue }
             try store.begin()
-            minutes.beginFlush(input: last)
-            try writeRollups(rows: chunk.isEmpty ? nil : rollupRows(readings: Engine.rebuildRows), input: last)
-            if chunk.isEmpty {
-                try store.finishRollupRebuild()
-                state.minutesInput = state.input
-                try store.write(engine: state)
-            }
+            // What is written goes on changing: only what there is no memory for.
+            if minutes.buckets.isOverBudget { minutes.beginFlush(input: last) }
+            try writeRollups(rows: rollupRows(readings: uncommitted), input: last)
             try store.commit()
             minutes.committed()
-        } while !chunk.isEmpty
+            uncommitted = 0
+        }
+        try store.begin()
+        try writeRollups(rows: nil, input: last)
+        try store.finishRollupRebuild()
+        state.minutesInput = state.input
+        try store.write(engine: state)
+        try store.commit()
+        minutes.committed()
         failure.loadLimit = .max
         minutes.buckets.firstBucket = .distantPast
     }

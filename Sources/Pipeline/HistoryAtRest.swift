@@ -14,7 +14,8 @@ public enum HistoryAtRest {
         let stored = try store.storedReadings()
         let state = try store.engineState()
         var packed = 0
-        if let run = try store.unfinishedHistory(stored) { try store.letGo(run.segments, of: run, stored: stored) }
+        try store.leaveDeletedBytes()
+        if let run = try store.unfinishedHistory(stored) { try store.letGo(run.segments[...], of: run, stored: stored) }
         let packer = try HistoryPacker(path: storePath)
         for kind in Kind.allCases {
             while true {
@@ -30,7 +31,7 @@ public enum HistoryAtRest {
                     throw StoreError(.damaged, path: storePath, detail: "a block did not come back as it was written; the rows are still there")
                 }
                 try store.markHistoryVerified(run.run)
-                try store.letGo(run.segments, of: run, stored: stored)
+                try store.letGo(run.segments[...], of: run, stored: stored)
                 packed += rows
                 progress(packed)
             }

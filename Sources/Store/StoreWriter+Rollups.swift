@@ -197,16 +197,6 @@ extension StoreWriter {
         try scan(last + 1, .max)
     }
 
-    /// Readings of a kind stored after `input`, in their order, at most `limit`.
-    public func readings(
-        kind: Kind, after input: Int64, limit: Int, _ body: (Int64, borrowing Reading) -> Void
-    ) throws(StoreError) {
-        let select = try connection.prepare("\(RawLayout(kind).selectSQL) WHERE id > ? ORDER BY id LIMIT ?")
-        select.bind(1, input)
-        select.bind(2, Int64(limit))
-        while try select.step() { body(select.integer(0), RawRow.decode(kind, select).reading) }
-    }
-
     // MARK: Rebuild
 
     /// From which bucket on the rollups must be computed again from the raw readings; nil where they are complete.

@@ -5,7 +5,7 @@ public import Telemetry
 /// thread only.
 public final class StoredReadings {
     /// A row read back.
-    public struct Stored {
+    public struct Stored: Sendable {
         public var reading: Reading
         /// Its number.
         public var input: Int64
@@ -85,12 +85,15 @@ public final class StoredReadings {
 
 /// A row of a raw table back as a reading; the inverse of ``BatchTable``'s columns.
 enum RawRow {
-    static func decode(_ kind: Kind, _ row: Statement) -> StoredReadings.Stored {
+    /// By kind: to ask its description for each row would count references.
+    private static let defaultPeriods = Kind.allCases.map(\.description.defaultPeriodMilliseconds)
+
+    static func decode(_ kind: Kind, _ row: some RowColumns) -> StoredReadings.Stored {
         let small = row.integer(5)
         let period = small >> 15
         var reading = Reading(
             kind: kind,
-            periodMilliseconds: period == 0 ? kind.description.defaultPeriodMilliseconds : UInt32(period - 1))
+            periodMilliseconds: period == 0 ? defaultPeriods[Int(kind.rawValue)] : UInt32(period - 1))
         reading.ts = Timestamp(milliseconds: row.integer(1))
         reading.device = UInt32(truncatingIfNeeded: row.integer(2))
         reading.received = reading.ts + row.integer(3)
@@ -101,7 +104,7 @@ enum RawRow {
         return stored
     }
 
-    private static func decodeNoise(_ reading: inout Reading, _ row: Statement, _ small: Int64) {
+    private static func decodeNoise(_ reading: inout Reading, _ row: some RowColumns, _ small: Int64) {
         reading.set(NoiseValue.laeq, row.type(6) == SQLITE_INTEGER ? Double(row.integer(6)) / 100 : row.double(6))
         reading.bits = UInt16(small & 15)
         reading.bitsPresent = reading.bits
@@ -126,7 +129,7 @@ enum RawRow {
         }
     }
 
-    private static func decodeFields(_ stored: inout StoredReadings.Stored, _ kind: Kind, _ row: Statement) {
+    private static func decodeFields(_ stored: inout StoredReadings.Stored, _ kind: Kind, _ row: some RowColumns) {
         for (offset, field) in kind.description.fields.enumerated() {
             let column = Int32(RawLayout.commonColumns + offset)
             if row.isNull(column) { continue }

@@ -132,6 +132,34 @@ import Testing
         #expect(try rig.lines("SELECT reason FROM reject") == ["too_old"])
     }
 
+    @Test func packedAtRestTheFewOthersStayAsRows() throws {
+        let rig = try Self.rig()
+        let digest = try digest(rig)
+        let packed = try HistoryAtRest.pack(storePath: rig.path, before: Timestamp(milliseconds: Self.start + 90 * Self.day))
+        #expect("\(packed)" == Self.packed)
+        #expect(try self.digest(rig) == digest)
+        #expect(try rig.lines("SELECT (SELECT count(*) FROM noise), (SELECT count(*) FROM bodycam)") == ["3579 3579"])
+    }
+
+    @Test func rowsReadAheadAreThoseOfTheTable() throws {
+        let rig = try Self.rig()
+        let store = try StoreWriter(path: rig.path)
+        let ranges: [ClosedRange<Int64>] = [1...1, 3...4099, 4100...8195, 20_000...50_000]
+        let ahead = ReadAhead(path: rig.path, kind: .bodycam, ranges: ranges)
+        var read: [StoredReadings.Stored] = []
+        while let rows = try ahead.next() { read += rows }
+        var wanted: [Int64] = []
+        try store.readings(kind: .bodycam, after: 0) { input, _ in if ranges.contains(where: { $0.contains(input) }) { wanted.append(input) } }
+        #expect(wanted.count > 10_000)
+        #expect(read.map(\.input) == wanted)
+        #expect(read.contains { $0.officer == "王警官" })
+
+        // Of more than may wait, one is asked for: the other thread ends all the same.
+        #expect(try store.readAhead(kind: .noise).next()?.first?.reading.kind == .noise)
+        let none = ReadAhead(path: rig.path + ".none", kind: .noise, ranges: ranges)
+        #expect(throws: StoreError.self) { try none.next() }
+    }
+
     @Test func endedAfterAnyStepNothingIsLostOrDoubled() throws {
         let rig = try Self.rig()
         let store = FileManager.default

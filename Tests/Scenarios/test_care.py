@@ -288,9 +288,9 @@ class NoRoom(Care):
         super().setUp()
         self.disk = Disk(self, megabytes=32)
 
-    def refused(self, words, store, path):
-        """With no room at all, with some, with some more: it says where and what to do, and has lost nothing."""
-        for left in [0, 48, 400]:
+    def refused(self, words, store, path, most=400):
+        """With no room at all, with some, with some more (KB): it says where and what to do, and has lost nothing."""
+        for left in [0, 48, most]:
             self.disk.fill(left << 10)
             before = set(os.listdir(self.disk.path))
             result = patrol(*words, "--store", store)
@@ -301,15 +301,15 @@ class NoRoom(Care):
             self.assertLessEqual(left_over, {"s.db-wal", "s.db-shm", "s.db.lock", "s.db.stream"}, "it keeps what it could not end")
             self.disk.make_room()
 
-    def refused_then_done(self, words, source):
+    def refused_then_done(self, words, source, most=400):
         store = self.copy(source, os.path.join(self.disk.path, "s.db"))
-        self.refused(words, store, store)
+        self.refused(words, store, store, most)
         self.assertDone(*words, "--store", store)
         self.assertWhole(store, "--quick")
         return store
 
     def test_compaction(self):
-        store = self.refused_then_done(COMPACT, self.rows)
+        store = self.refused_then_done(COMPACT, self.rows, most=200)
         self.assertEqual(query(store, "SELECT sum(gone_rows) FROM history_run"), [(self.compact,)])
 
     def test_shrinking(self):

@@ -10,7 +10,7 @@ public final class HistoryPacker {
 
     public init(path: String) throws(StoreError) { connection = try Connection(path: path, readOnly: true) }
 
-    /// The blocks of these segments, by device. Each segment is read in a snapshot of its own.
+    /// The blocks of these segments, by device. Segments are read in parts, each in a snapshot of its own.
     /// - Returns: nil where the packing was given up, or a device's number has no room in a block's.
     /// - Complexity: O(readings); memory for the compressed bytes and 1.5 KB a device and day.
     public func pack(
@@ -18,32 +18,41 @@ public final class HistoryPacker {
     ) throws(StoreError) -> [HistoryBlock]? {
         var open = OpenBlocks()
         var done: [HistoryBlock] = []
-        let select = try connection.prepare("\(RawLayout(kind).selectSQL) WHERE id >= ? AND id <= ? ORDER BY id")
-        for segment in segments {
+        let ahead = ReadAhead(path: connection.path, kind: kind, ranges: segments.map { $0.first...$0.last })
+        while let chunk = try ahead.next() {
             if isCancelled() { return nil }
-            select.bind(1, segment.first)
-            select.bind(2, segment.last)
-            while try select.step() {
-                let stored = RawRow.decode(kind, select)
-                guard stored.reading.device <= HistoryBlockID.maximumDevice else { return nil }
-                if let block = open.add(stored) { done.append(block) }
+            let rows = chunk.span
+            for index in rows.indices {
+                guard rows[index].reading.device <= HistoryBlockID.maximumDevice else { return nil }
+                if let block = open.add(rows[index]) { done.append(block) }
             }
-            select.reset()
         }
         done += open.finish()
         done.sort { ($0.device, $0.minTs, $0.maxTs, $0.hash) < ($1.device, $1.minTs, $1.maxTs, $1.hash) }
         return done
     }
 
-    /// Whether the store gives these blocks of a run back, reading for reading.
+    /// Whether the store gives these blocks of a run back, reading for reading; one half of them beside the other.
     public func isEqual(run: Int64, kind: Kind, to blocks: [HistoryBlock]) throws(StoreError) -> Bool {
+        let path = connection.path
+        let middle = blocks.count / 2
+        let (isFirst, isRest) = try together(
+            { () throws(StoreError) in try isEqual(run, kind, to: blocks[..<middle], limit: middle) },
+            { () throws(StoreError) in try HistoryPacker(path: path).isEqual(run, kind, to: blocks[middle...], limit: -1) })
+        return isFirst && isRest
+    }
+
+    /// - Parameter limit: of the blocks read; −1 is all that there are.
+    private func isEqual(_ run: Int64, _ kind: Kind, to blocks: ArraySlice<HistoryBlock>, limit: Int) throws(StoreError) -> Bool {
         let ids = HistoryBlockID.all(ofRun: run)
-        let select = try connection.prepare("SELECT id, rows, hash, bytes FROM history_block WHERE id BETWEEN ? AND ? ORDER BY id")
-        select.bind(1, ids.lowerBound)
-        select.bind(2, ids.upperBound)
-        var next = 0
+        let select = try connection.prepare(
+            "SELECT id, rows, hash, bytes FROM history_block WHERE id BETWEEN ? AND ? ORDER BY id LIMIT ? OFFSET ?")
+        for (index, value) in [ids.lowerBound, ids.upperBound, Int64(limit), Int64(blocks.startIndex)].enumerated() {
+            select.bind(Int32(index + 1), value)
+        }
+        var next = blocks.startIndex
         while try select.step() {
-            guard next < blocks.count else { return false }
+            guard next < blocks.endIndex else { return false }
             let expected = blocks[next]
             next += 1
             // The expected hash is that of the rows themselves.
@@ -61,7 +70,7 @@ public final class HistoryPacker {
                 return false
             }
         }
-        return next == blocks.count
+        return next == blocks.endIndex
     }
 }
 

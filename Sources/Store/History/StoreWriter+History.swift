@@ -68,21 +68,41 @@ extension StoreWriter {
     }
 
     /// Lets the rows of segments go whose readings stand in a verified run: all of them, or after a failure none.
-    public func letGo(_ segments: some Collection<HistorySegment>, of run: HistoryRun, stored: StoredReadings) throws(StoreError) {
+    public func letGo(_ segments: ArraySlice<HistorySegment>, of run: HistoryRun, stored: StoredReadings) throws(StoreError) {
+        guard let first = segments.first?.first, let last = segments.last?.last else { return }
+        let rows = segments.reduce(0) { $0 + $1.rows }
         try inTransaction { () throws(StoreError) in
-            for segment in segments {
-                try connection.execute(
-                    "DELETE FROM \(RawLayout(run.kind).tableName) WHERE id BETWEEN \(segment.first) AND \(segment.last)")
-                let rows = unsafe sqlite3_changes(connection.handle)
-                try connection.execute(
-                    """
-                    DELETE FROM raw_segment WHERE kind = \(run.kind.rawValue) AND first_id = \(segment.first);
-                    UPDATE history_run SET gone_id = \(segment.last), gone_rows = gone_rows + \(rows) WHERE run = \(run.run)
-                    """)
-            }
+            let gone = try deleteRows(first...last, about: rows, of: RawLayout(run.kind).tableName)
+            try connection.execute(
+                """
+                DELETE FROM raw_segment WHERE kind = \(run.kind.rawValue) AND first_id BETWEEN \(first) AND \(last);
+                UPDATE history_run SET gone_id = \(last), gone_rows = gone_rows + \(gone) WHERE run = \(run.run)
+                """)
         }
         for segment in segments { stored.remove(kind: run.kind, first: segment.first) }
     }
+
+    /// SQLite empties a table by its pages, but deletes from it row by row: where few others are left, these are put aside.
+    /// - Returns: rows deleted.
+    private func deleteRows(_ ids: ClosedRange<Int64>, about count: Int, of table: String) throws(StoreError) -> Int64 {
+        let others = "SELECT * FROM \(table) WHERE id < \(ids.lowerBound) UNION ALL SELECT * FROM \(table) WHERE id > \(ids.upperBound)"
+        let few = count / 4
+        let ask = try connection.prepare("SELECT count(*) FROM (\(others) LIMIT \(few + 1))")
+        let left = try ask.step() ? ask.integer(0) : 0
+        ask.reset()
+        guard left <= few else {
+            try connection.execute("DELETE FROM \(table) WHERE id BETWEEN \(ids.lowerBound) AND \(ids.upperBound)")
+            return Int64(unsafe sqlite3_changes(connection.handle))
+        }
+        try connection.execute("CREATE TEMP TABLE aside AS \(others); DELETE FROM \(table)")
+        let deleted = Int64(unsafe sqlite3_changes(connection.handle))
+        try connection.execute("INSERT INTO \(table) SELECT * FROM aside; DROP TABLE aside")
+        return deleted - left
+    }
+
+    /// From now on the bytes of deleted rows stay in free pages until these are used again: for rows that stand in the store
+    /// otherwise.
+    public func leaveDeletedBytes() throws(StoreError) { try connection.execute("PRAGMA secure_delete=FAST") }
 
     /// Takes a run away that was not verified, and its blocks.
     public func dropHistory(_ run: Int64) throws(StoreError) {

@@ -63,6 +63,14 @@ extension StoreReader {
             let list = columns.joined(separator: ", ")
             let mine = "SELECT \(list) FROM main.\(table)\(filter)"
             let theirs = "SELECT \(list) FROM other.\(table)\(filter)"
+            // The same number, and each has its like: that is asked for in less than half the time of a list.
+            let alike = columns.map { $0.split(separator: " ").last! }.map { "t.\($0) IS m.\($0)" }.joined(separator: " AND ")
+            let same = try connection.prepare(
+                """
+                SELECT (SELECT count(*) FROM (\(mine))) = (SELECT count(*) FROM (\(theirs)))
+                  AND NOT EXISTS (SELECT 1 FROM (\(mine)) m WHERE NOT EXISTS (SELECT 1 FROM (\(theirs)) t WHERE \(alike)))
+                """)
+            if try same.step(), same.integer(0) == 1 { continue }
             let select = try connection.prepare(
                 """
                 SELECT d.id, x.bucket FROM (

@@ -32,21 +32,29 @@ struct VerifyCommand: ParsableCommand {
         let reader = try options.reader()
         // A running Patrol goes first.
         _ = nice(10)
-        var problems = try Exit.onStoreFailure { try reader.damage() }
-        if problems.isEmpty { problems += try Exit.onStoreFailure { try reader.imbalances() + reader.historyDamage() } }
-        if problems.isEmpty && !quick {
-            removeLeftCopies(of: reader.path)
-            let copy = "\(reader.path).verify-\(getpid())"
-            defer { StoreReader.remove(copy: copy) }
-            problems += try Exit.onStoreFailure {
-                try reader.copyPages(to: copy)
-                let result = try RollupRepair.run(storePath: copy, from: nil, isDurable: false)
-                return try StoreReader(path: copy).rollupDifferences(from: reader.path, since: result.from)
-            }
-        }
+        let problems = try Exit.onStoreFailure { () throws in quick ? try structure(reader) : try everything(reader) }
         for problem in problems { Output.line(problem) }
         if !problems.isEmpty { throw Exit.problems }
         Output.line(quick ? "structure and accounting are well" : "structure, accounting and rollups are well")
+    }
+
+    private func structure(_ reader: StoreReader) throws(StoreError) -> [String] {
+        let damage = try reader.damage()
+        return damage.isEmpty ? try reader.imbalances() + reader.historyDamage() : damage
+    }
+
+    private func everything(_ reader: StoreReader) throws -> [String] {
+        removeLeftCopies(of: reader.path)
+        let copy = "\(reader.path).verify-\(getpid())"
+        defer { StoreReader.remove(copy: copy) }
+        let path = reader.path
+        let (problems, copied) = try together(
+            { () throws(StoreError) in try structure(reader) },
+            { Result { () throws(StoreError) in try StoreReader(path: path).copyPages(to: copy) } })
+        guard problems.isEmpty else { return problems }
+        try copied.get()
+        let result = try RollupRepair.run(storePath: copy, from: nil, isDurable: false)
+        return try StoreReader(path: copy).rollupDifferences(from: reader.path, since: result.from)
     }
 
     /// Those of processes that were killed.

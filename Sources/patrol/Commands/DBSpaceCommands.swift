@@ -40,7 +40,7 @@ struct CompactCommand: ParsableCommand {
         let total = try Exit.onStoreFailure { try reader.rows("SELECT sum(gone_rows) FROM history_run").rows[0][0].integer }
         Output.line(
             String(
-                format: "%d readings packed in %.1f s; compact history has %d readings in %.1f MB, %.2f B each", packed, seconds, total,
+                format: "%d readings packed in %.2f s; compact history has %d readings in %.1f MB, %.2f B each", packed, seconds, total,
                 Double(bytes) / 1e6, Double(bytes) / Double(max(1, total))))
     }
 }
