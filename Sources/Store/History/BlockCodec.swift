@@ -56,6 +56,25 @@ private struct Shape: Equatable {
         officer = stored.officer
         boot = stored.boot
     }
+
+    /// Whether it is that of a reading; its own is not made for that.
+    @inline(__always)
+    func isShape(of stored: borrowing StoredReadings.Stored) -> Bool {
+        present == stored.reading.present && bits == stored.reading.bits && bitsPresent == stored.reading.bitsPresent
+            && period == stored.reading.periodMilliseconds && hasSeq == (stored.reading.seq != Reading.noSeq)
+            && isBackfill == stored.reading.isBackfill && officer == stored.officer && boot == stored.boot
+    }
+
+    /// A reading of this shape without times and values.
+    func reading(_ kind: Kind, _ device: UInt32) -> StoredReadings.Stored {
+        var reading = Reading(kind: kind, periodMilliseconds: period)
+        reading.device = device
+        reading.present = present
+        reading.bits = bits
+        reading.bitsPresent = bitsPresent
+        reading.isBackfill = isBackfill
+        return StoredReadings.Stored(reading: reading, input: 0, officer: officer, boot: boot)
+    }
 }
 
 /// Writer's and reader's common state. Pure: the same readings give the same bytes.
@@ -92,10 +111,10 @@ struct BlockEncoder {
         minTs = min(minTs, stored.reading.ts)
         maxTs = max(maxTs, stored.reading.ts)
         columns.hash.add(stored)
-        let shape = Shape(stored)
-        if shape == columns.shape {
+        if columns.shape.isShape(of: stored) {
             bits.put(0, 1)
         } else {
+            let shape = Shape(stored)
             bits.put(1, 1)
             write(shape)
             columns.shape = shape
@@ -103,8 +122,8 @@ struct BlockEncoder {
         columns.input.write(stored.input, &bits)
         columns.ts.write(stored.reading.ts.milliseconds, &bits)
         columns.lag.write(stored.reading.received.milliseconds &- stored.reading.ts.milliseconds, &bits)
-        if shape.hasSeq { columns.seq.write(stored.reading.seq, &bits) }
-        for index in 0..<10 where shape.present >> UInt16(index) & 1 == 1 {
+        if stored.reading.seq != Reading.noSeq { columns.seq.write(stored.reading.seq, &bits) }
+        for index in 0..<10 where stored.reading.present >> UInt16(index) & 1 == 1 {
             columns.values[index].write(stored.reading.values[index], &bits)
         }
     }
@@ -162,27 +181,35 @@ struct BlockDecoder {
     /// The next reading, nil behind the last.
     /// - Throws: `HistoryDamage` where the bytes are not those that were written; at the latest with the last reading.
     mutating func next() throws(HistoryDamage) -> StoredReadings.Stored? {
-        guard left > 0 else { return nil }
+        var stored = columns.shape.reading(kind, device)
+        return try advance(&stored) ? stored : nil
+    }
+
+    /// Reads to the end.
+    /// - Throws: `HistoryDamage` where the bytes are not those that were written.
+    mutating func readAll() throws(HistoryDamage) {
+        var stored = columns.shape.reading(kind, device)
+        while try advance(&stored) {}
+    }
+
+    /// Makes the next reading of the one before, or of one of the same shape; false behind the last.
+    private mutating func advance(_ stored: inout StoredReadings.Stored) throws(HistoryDamage) -> Bool {
+        guard left > 0 else { return false }
         left -= 1
-        if try bits.take(1) == 1 { columns.shape = try readShape() }
-        let shape = columns.shape
-        let input = try columns.input.read(&bits)
-        var reading = Reading(kind: kind, periodMilliseconds: shape.period)
-        reading.device = device
-        reading.present = shape.present
-        reading.bits = shape.bits
-        reading.bitsPresent = shape.bitsPresent
-        reading.isBackfill = shape.isBackfill
-        reading.ts = Timestamp(milliseconds: try columns.ts.read(&bits))
-        reading.received = Timestamp(milliseconds: reading.ts.milliseconds &+ (try columns.lag.read(&bits)))
-        if shape.hasSeq { reading.seq = try columns.seq.read(&bits) }
-        for index in 0..<10 where shape.present >> UInt16(index) & 1 == 1 {
-            reading.values[index] = try columns.values[index].readReal(&bits)
+        if try bits.take(1) == 1 {
+            columns.shape = try readShape()
+            stored = columns.shape.reading(kind, device)
         }
-        let stored = StoredReadings.Stored(reading: reading, input: input, officer: shape.officer, boot: shape.boot)
+        stored.input = try columns.input.read(&bits)
+        stored.reading.ts = Timestamp(milliseconds: try columns.ts.read(&bits))
+        stored.reading.received = Timestamp(milliseconds: stored.reading.ts.milliseconds &+ (try columns.lag.read(&bits)))
+        if columns.shape.hasSeq { stored.reading.seq = try columns.seq.read(&bits) }
+        for index in 0..<10 where columns.shape.present >> UInt16(index) & 1 == 1 {
+            stored.reading.values[index] = try columns.values[index].readReal(&bits)
+        }
         columns.hash.add(stored)
         if left == 0 && columns.hash.value != hash { throw HistoryDamage() }
-        return stored
+        return true
     }
 
     private mutating func readShape() throws(HistoryDamage) -> Shape {
@@ -230,7 +257,7 @@ struct HistoryHash {
         for index in 0..<10 where stored.reading.present >> UInt16(index) & 1 == 1 {
             mix(stored.reading.values[index].bitPattern)
         }
-        for byte in stored.officer.utf8 { mix(UInt64(byte)) }
-        for byte in stored.boot.utf8 { mix(UInt64(byte) | 256) }
+        if !stored.officer.isEmpty { for byte in stored.officer.utf8 { mix(UInt64(byte)) } }
+        if !stored.boot.isEmpty { for byte in stored.boot.utf8 { mix(UInt64(byte) | 256) } }
     }
 }

@@ -63,9 +63,7 @@ public final class HistoryPacker {
                 UInt64(bitPattern: select.integer(2)) == expected.hash
             else { return false }
             do throws(HistoryDamage) {
-                while let stored = try decoder.next() {
-                    guard HistoryBlock.day(stored.reading.ts) == expected.day else { return false }
-                }
+                try decoder.readAll()
             } catch {
                 return false
             }

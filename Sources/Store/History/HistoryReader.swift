@@ -120,7 +120,7 @@ extension BlockDecoder {
     var isWell: Bool {
         var copy = self
         do {
-            while try copy.next() != nil {}
+            try copy.readAll()
             return true
         } catch {
             return false
