@@ -31,6 +31,8 @@ extension LivePipeline {
                 metric("wal_bytes", "gauge", "Size of the write-ahead log.", Double(values.walBytes))
                 metric("wal_over_cap", "gauge", "1 while the write-ahead log is over its cap.", values.isWALOverCap ? 1 : 0)
                 metric("devices", "gauge", "Known devices.", Double(values.devices))
+                metric(
+                    "open_bucket_bytes", "gauge", "Memory of the open noise buckets coarser than a minute.", Double(values.bucketBytes))
                 metric("catching_up", "gauge", "1 while the broker's queue is drained.", values.isCatchingUp ? 1 : 0)
                 metric(
                     "ready", "gauge", "1 while subscribed and the store writable.",

@@ -14,6 +14,8 @@ public final class PipelineStatus: Sendable {
         public var outcomes: [(String, Int64)] = [("stored", 0), ("duplicate", 0), ("rejected", 0), ("dropped", 0)]
         public var storedInput: Int64 = 0
         public var devices = 0
+        /// Memory of the open noise buckets coarser than a minute.
+        public var bucketBytes = 0
         public var isCatchingUp = false
         /// Why nothing is committed now, nil when all is well.
         public var storeTrouble: String?
@@ -33,6 +35,7 @@ public final class PipelineStatus: Sendable {
     func committed(engine: Engine, counts: MessageCount, nanoseconds: Int64) {
         let devices = engine.table.count
         let state = engine.state
+        let bucketBytes = engine.minutes.buckets.bytes
         let isCatchingUp = engine.isCatchingUp
         values.withLock {
             $0.batches += 1
@@ -45,6 +48,7 @@ public final class PipelineStatus: Sendable {
             $0.storedInput = state.input
             $0.clockMilliseconds = state.clock.milliseconds
             $0.devices = devices
+            $0.bucketBytes = bucketBytes
             $0.isCatchingUp = isCatchingUp
         }
     }

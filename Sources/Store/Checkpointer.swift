@@ -14,8 +14,8 @@ import Synchronization
 /// overwrites blocks costs the disk less than half of one that makes the file longer.
 public final class Checkpointer: @unchecked Sendable {
     /// Passes begin when the log has grown by so much.
-    private var passBytes: Int64 { min(16 << 20, capBytes / 4) }
-    private var preparedBytes: Int64 { min(24 << 20, capBytes / 2) }
+    private var passBytes: Int64 { min(32 << 20, capBytes / 4) }
+    private var preparedBytes: Int64 { min(48 << 20, capBytes / 2) }
     /// What the writer does itself at most.
     private static let restFrames: Int32 = 40
     /// Passes one behind the other at most: with a reader in the way they reach no end.

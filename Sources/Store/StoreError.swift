@@ -6,7 +6,7 @@ import Glibc
 /// themselves (room on the disk) and the same commit can be tried again.
 public struct StoreError: Error, CustomStringConvertible, Sendable {
     public enum Cause: Sendable, Equatable {
-        case missing, locked, newerVersion, olderVersion, otherSettings, notADatabase, damaged, full, readOnly, io, input, busy, other
+        case missing, locked, newerVersion, otherSettings, notADatabase, damaged, full, readOnly, io, input, busy, other
         /// One of the rows of the batch was refused by SQLite.
         case row
     }
@@ -25,7 +25,7 @@ public struct StoreError: Error, CustomStringConvertible, Sendable {
     public var isTemporary: Bool {
         switch cause {
         case .full, .readOnly, .io, .busy, .other: true
-        case .missing, .locked, .newerVersion, .olderVersion, .otherSettings, .notADatabase, .damaged, .input, .row: false
+        case .missing, .locked, .newerVersion, .otherSettings, .notADatabase, .damaged, .input, .row: false
         }
     }
 
@@ -35,7 +35,6 @@ public struct StoreError: Error, CustomStringConvertible, Sendable {
             case .missing: "there is no store"
             case .locked: "another Patrol has the store open"
             case .newerVersion: "the store was written by a newer Patrol"
-            case .olderVersion: "the store was written by an older Patrol"
             case .otherSettings: "the store was written with other settings"
             case .notADatabase: "the file is not a Patrol store"
             case .damaged: "the store is damaged"
@@ -52,7 +51,6 @@ public struct StoreError: Error, CustomStringConvertible, Sendable {
             case .missing: "name one with --store, or start 'patrol up' first"
             case .locked: "stop the other one, or use another store.path"
             case .newerVersion: "install the Patrol that wrote it, or restore a backup"
-            case .olderVersion: "'patrol run' brings it up to date when it starts, and so does 'patrol db shrink'"
             case .otherSettings: "set timezone and rollups back, or begin a new store"
             case .notADatabase: "give store.path a file that Patrol made, or one that does not exist yet"
             case .damaged: "restore a backup; 'patrol doctor' says which table"

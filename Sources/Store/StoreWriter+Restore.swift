@@ -50,9 +50,9 @@ extension StoreWriter {
 
     /// Tells `stored` of the rows of the batch at hand and writes the segments that it fills.
     public func writeSegments(into stored: StoredReadings) throws(StoreError) {
-        for batch in batches where batch.count > 0 {
-            guard let full = stored.append(batch) else { continue }
-            try write(segment: full, kind: batch.kind)
+        for index in batches.indices where batches[index].count > 0 {
+            guard let full = stored.append(batches[index]) else { continue }
+            try write(segment: full, kind: batches[index].kind)
         }
     }
 

@@ -141,6 +141,10 @@ class PatrolSubscriber(Process):
             [bench.patrol, "run", "--config", folder / "patrol.yaml"], environment, log=folder / "patrol.log")
         self.store = store
 
+    def metric(self, name):
+        with urllib.request.urlopen(f"http://{self.http}/metrics", timeout=5) as answer:
+            return next(float(line.split()[1]) for line in answer.read().decode().splitlines() if line.startswith(f"patrol_{name} "))
+
     def wait_ready(self):
         end = time.monotonic() + READY_SECONDS
         while time.monotonic() < end and self.is_running():

@@ -95,10 +95,12 @@ def from_stub(side, recording, qos, rules=None, environment=None):
                 seen = wait_stored(store, recording.readings, subscriber, interval_seconds=0.01 if qos else 0.001)
                 seconds = stub.json_line()["seconds"] if qos else seen - first
                 memory = subscriber.memory_megabytes()
+                buckets = subscriber.metric("open_bucket_bytes") / 1e6 if side.is_patrol else 0
                 subscriber.stop(check=True)
                 check_stored(store, recording.readings)
                 result = sample(seconds, subscriber.cpu_seconds, recording.readings)
                 result["resident_mb"], result["highest_mb"], result["anonymous_mb"] = memory
+                result["buckets_mb"] = buckets
                 return result
 
 

@@ -78,9 +78,11 @@ struct ReadingPage {
         edge.bind(1, Int64(kind.rawValue))
         guard try edge.step() else { return }
         try read(edge.integer(0) + 1, .max)
+        // A store that only an older Patrol has written to has no such column.
+        let known = try connection.prepare("SELECT 1 FROM pragma_table_info('raw_segment') WHERE name = 'devices'").step()
         let segments = try connection.prepare(
             """
-            SELECT first_id, last_id, devices FROM raw_segment WHERE kind = ? AND max_ts >= ? AND min_ts < ? AND first_id < ?
+            SELECT first_id, last_id, \(known ? "devices" : "NULL") FROM raw_segment WHERE kind = ? AND max_ts >= ? AND min_ts < ? AND first_id < ?
             ORDER BY first_id DESC
             """)
         for (index, value) in [Int64(kind.rawValue), from.milliseconds, to.milliseconds, end].enumerated() {
