@@ -342,7 +342,7 @@ public final class NoiseBuckets {
 
     /// Hands over the row that has waited longest, with its state. Everything that belongs to it must be merged.
     /// - Parameter input: number of the last reading of the batch, which the row holds with all before it.
-    func writeOldest(input: Int64, _ take: (NoiseBucketRow, [UInt8]) throws -> Void) rethrows {
+    func writeOldest(input: Int64, _ take: (NoiseBucketRow, Span<UInt8>) throws -> Void) rethrows {
         let slot = queue[queueHead]
         let node = unsafe nodes + Int(slot)
         encode(slot)
@@ -354,7 +354,7 @@ public final class NoiseBuckets {
             row.day = NoiseDayLevels(
                 { part in unsafe node.pointee.withPart(part) { $0 } }, day: day, boundaries: calendar.boundaries)
         }
-        try take(row, writer.bytes)
+        try writer.withBytes { try take(row, $0) }
         unsafe node.pointee.isDirty = false
         unsafe node.pointee.input = input
         queueHead += 1
@@ -366,16 +366,17 @@ public final class NoiseBuckets {
 
     private func encode(_ slot: Int32) {
         let node = unsafe nodes + Int(slot)
-        func spans(_ part: Int) -> TimeSpans {
-            unsafe node.pointee.hasLong ? long[Int64(slot) << 3 | Int64(part)] ?? TimeSpans() : TimeSpans()
+        func write(_ sums: NoiseSums, _ part: Int) {
+            writer.sums(sums)
+            guard unsafe node.pointee.hasLong, let spans = long[Int64(slot) << 3 | Int64(part)] else { return writer.number(UInt64(0)) }
+            unsafe writer.spans(spans, from: node.pointee.bucket)
         }
         writer.begin()
-        unsafe writer.sums(node.pointee.sums, long: spans(0), from: node.pointee.bucket)
+        unsafe write(node.pointee.sums, 0)
         let parts = unsafe node.pointee.span == .day ? NoisePeriod.count : 0
         writer.number(UInt64(parts))
         for part in 0..<parts {
-            let sums = unsafe node.pointee.withPart(part) { $0 }
-            unsafe writer.sums(sums, long: spans(part + 1), from: node.pointee.bucket)
+            unsafe write(node.pointee.withPart(part) { $0 }, part + 1)
         }
         unsafe writer.histogram(node.pointee.histogram)
     }

@@ -277,7 +277,7 @@ public final class NoiseMinutes {
     ///   - input: number of the last reading added, which the rows hold with all before it.
     ///   - minute, bucket: get the rows.
     public func flush(
-        rows: Int?, input: Int64, minute: (NoiseRow) throws -> Void, bucket: (NoiseBucketRow, [UInt8]) throws -> Void
+        rows: Int?, input: Int64, minute: (NoiseRow) throws -> Void, bucket: (NoiseBucketRow, Span<UInt8>) throws -> Void
     ) rethrows {
         var left = rows ?? .max
         if rows == nil { pass = (dirty.count, -1, input) }

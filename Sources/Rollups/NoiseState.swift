@@ -6,7 +6,10 @@ import Telemetry
 /// times are whole multiples of, and (bin − last bin, time / unit) pairs; bins counted from −20.1 dB.
 struct NoiseStateWriter {
     static let version: UInt8 = 1
-    var bytes: [UInt8] = []
+    private var bytes: [UInt8] = []
+
+    /// What was written, for as long as `body` takes.
+    func withBytes(_ body: (Span<UInt8>) throws -> Void) rethrows { try body(bytes.span) }
 
     mutating func begin() {
         bytes.removeAll(keepingCapacity: true)
@@ -24,7 +27,8 @@ struct NoiseStateWriter {
 
     mutating func number(_ value: Int64) { number(UInt64(value)) }
 
-    mutating func sums(_ sums: NoiseSums, long: TimeSpans, from bucket: Timestamp) {
+    /// Followed by ``spans(_:from:)``, or by a 0 where there are none.
+    mutating func sums(_ sums: NoiseSums) {
         var left = sums.energy
         while left >= 128 {
             bytes.append(UInt8(truncatingIfNeeded: left) | 128)
@@ -34,6 +38,10 @@ struct NoiseStateWriter {
         number(sums.total)
         number(sums.coveredByShort)
         number(sums.coveredByBoth)
+    }
+
+    /// The spans of long readings.
+    mutating func spans(_ long: TimeSpans, from bucket: Timestamp) {
         number(Int64(long.spans.count))
         var last = bucket
         for span in long.spans {

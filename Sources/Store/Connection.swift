@@ -132,7 +132,9 @@ final class Statement: RowColumns {
         bindBlob(index, bytes)
     }
 
-    func bindBlob(_ index: Int32, _ bytes: [UInt8]) {
+    func bindBlob(_ index: Int32, _ bytes: [UInt8]) { bindBlob(index, bytes.span) }
+
+    func bindBlob(_ index: Int32, _ bytes: Span<UInt8>) {
         _ = unsafe bytes.withUnsafeBytes { unsafe sqlite3_bind_blob(handle, index, $0.baseAddress, Int32($0.count), transient) }
     }
 

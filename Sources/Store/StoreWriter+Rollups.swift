@@ -55,17 +55,13 @@ public struct RollupSetting: Sendable, Equatable {
 
 /// The prepared statements of the rollups.
 struct RollupStatements {
-    let minute: Statement
-    /// 10 and 20 minutes, hour, day.
-    let upserts: [Statement]
+    let minute, tenMinutes, twentyMinutes, hour, day: Statement
     /// From 10 minutes on.
     let loads: [Statement]
 
     init(_ connection: Connection) throws(StoreError) {
-        var upserts: [Statement] = []
         var loads: [Statement] = []
         for table in RollupLayout.spans {
-            upserts.append(try connection.prepare(table.upsertSQL))
             loads.append(
                 try connection.prepare(
                     """
@@ -74,7 +70,10 @@ struct RollupStatements {
                     """))
         }
         minute = try connection.prepare(RollupLayout.minute.upsertSQL)
-        self.upserts = upserts
+        tenMinutes = try connection.prepare(RollupLayout.spans[0].upsertSQL)
+        twentyMinutes = try connection.prepare(RollupLayout.spans[1].upsertSQL)
+        hour = try connection.prepare(RollupLayout.spans[2].upsertSQL)
+        day = try connection.prepare(RollupLayout.spans[3].upsertSQL)
         self.loads = loads
     }
 }
@@ -90,9 +89,21 @@ extension StoreWriter {
     ///   - span: 0 for 10 minutes, 1 for 20 minutes, 2 for hours, 3 for days.
     ///   - day: for a day its length in ms and ld, ln, ldn, lden and the coverage of ld, ln and lden.
     public func write(
-        noise row: NoiseRecord, span: Int, input: Int64, state: [UInt8], day: (length: Int64, values: InlineArray<7, Double?>)?
+        noise row: NoiseRecord, span: Int, input: Int64, state: Span<UInt8>, day: (length: Int64, values: InlineArray<7, Double?>)?
     ) throws(StoreError) {
-        let upsert = rollups.upserts[span]
+        // Each by its name: out of a list, each row would count references.
+        switch span {
+        case 0: try write(row, input, state, day, with: rollups.tenMinutes)
+        case 1: try write(row, input, state, day, with: rollups.twentyMinutes)
+        case 2: try write(row, input, state, day, with: rollups.hour)
+        default: try write(row, input, state, day, with: rollups.day)
+        }
+    }
+
+    private func write(
+        _ row: NoiseRecord, _ input: Int64, _ state: Span<UInt8>, _ day: (length: Int64, values: InlineArray<7, Double?>)?,
+        with upsert: Statement
+    ) throws(StoreError) {
         bind(row, to: upsert)
         var next: Int32 = 11
         if let day {

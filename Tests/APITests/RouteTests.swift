@@ -49,7 +49,7 @@ import Testing
                     noise: NoiseRecord(
                         bucket: start + Int64(row / 2) * length, device: UInt32(row % 2), isFlagged: false, leq: 60_000 + Int64(row), lmax: 70_000,
                         lmin: 50_000, percentiles: [700, 690, 600, 510, 500], coveredMilliseconds: length, samples: length / 1000, revised: nil),
-                    span: span, input: 1, state: [], day: span == 3 ? (length, .init(repeating: 60)) : nil)
+                    span: span, input: 1, state: [UInt8]().span, day: span == 3 ? (length, .init(repeating: 60)) : nil)
             }
         }
         try writer.write(alert: alert)

@@ -95,7 +95,7 @@ final class NoiseTables {
                     states[key] = StoredNoiseBucket(
                         samples: bucket.row.samples, lmaxMillidecibels: bucket.row.lmaxMillidecibels,
                         lminMillidecibels: bucket.row.lminMillidecibels, revised: bucket.row.revised, input: bucket.input,
-                        state: state)
+                        state: state.withUnsafeBufferPointer(Array.init))
                 })
             readings += batch
             completeInput = min(count, max(completeInput, minutes.completeInput))

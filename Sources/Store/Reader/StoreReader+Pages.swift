@@ -67,7 +67,7 @@ extension StoreReader {
         query.limit = max(0, query.limit)
         guard let source = Source(query) else {
             return try snapshot(seconds: StoreReader.pageSeconds) { db in
-                try ReadingPage(Connection(handle: db.sqliteConnection!, path: path), query).read()
+                try unsafe ReadingPage(Connection(handle: db.sqliteConnection!, path: path), query).read()
             }
         }
         var conditions: [String] = []
