@@ -6,7 +6,7 @@ import Telemetry
 /// times are whole multiples of, and (bin − last bin, time / unit) pairs; bins counted from −20.1 dB.
 struct NoiseStateWriter {
     static let version: UInt8 = 1
-    private var bytes: [UInt8] = []
+    private(set) var bytes: [UInt8] = []
 
     /// What was written, for as long as `body` takes.
     func withBytes(_ body: (Span<UInt8>) throws -> Void) rethrows { try body(bytes.span) }
