@@ -17,6 +17,7 @@ public enum RollupRepair {
         let store = try StoreWriter(path: storePath, isDurable: isDurable)
         defer { store.close() }
         let rollups = try RollupOptions.resolve(nil, store)
+        try store.mendSegments()
         // Compact history becomes rows again; the next running Patrol packs it anew.
         try store.unpackHistory(from: (from ?? .distantPast) + -Sweeper.graceMilliseconds)
         let start = try start(store, rollups.zone, from)

@@ -40,7 +40,7 @@ public final class NoiseBuckets {
     private var long: [Int64: TimeSpans] = [:]
     private var writer = NoiseStateWriter()
 
-    /// Time by bin of the minute that is being merged, and which bins of it are not zero.
+    /// Time by bin + 200 of the minute that is being merged, and which bins of it are not zero.
     private let scratch: UnsafeMutablePointer<UInt64>
     private let touched: UnsafeMutablePointer<Int32>
     private var touchedCount = 0
@@ -204,6 +204,7 @@ public final class NoiseBuckets {
     /// Adds what a minute has gained, with the collected levels, to the buckets that `includes` says.
     /// - Parameter since: every reading up to this input stands in the rows already.
     func merge(_ delta: NoiseDelta, minute: Timestamp, into targets: Targets, since: Int64, includes: UInt8 = 0b11111) {
+        sortTouched()
         for index in 0..<5 where targets.slots[index] >= 0 && includes >> UInt8(index) & 1 == 1 {
             let slot = targets.slots[index]
             let node = unsafe nodes + Int(slot)
@@ -212,10 +213,8 @@ public final class NoiseBuckets {
                 unsafe node.pointee.samples += delta.beginning + (minute == node.pointee.bucket ? delta.continuing : 0)
                 unsafe node.pointee.lmax = unsafe max(node.pointee.lmax, delta.lmax)
                 unsafe node.pointee.lmin = unsafe min(node.pointee.lmin, delta.lmin)
-                for position in 0..<touchedCount {
-                    let bin = unsafe touched[position]
-                    unsafe node.pointee.histogram.add(bin: bin, milliseconds: scratch[Int(bin + 200)], pool: pool)
-                }
+                unsafe node.pointee.histogram.add(
+                    descending: UnsafeBufferPointer(start: touched, count: touchedCount), milliseconds: scratch, pool: pool)
                 unsafe revise(node, at: delta.late, end: index == 3 ? targets.end : node.pointee.end)
                 if unsafe node.pointee.hasLong { addBoth(slot, part: 0) }
             }
@@ -231,6 +230,27 @@ public final class NoiseBuckets {
         }
         for position in 0..<touchedCount { unsafe scratch[Int(touched[position] + 200)] = 0 }
         touchedCount = 0
+    }
+
+    /// From the loudest down.
+    private func sortTouched() {
+        if touchedCount > 100 {
+            touchedCount = 0
+            for bin in (-200...2000).reversed() where unsafe scratch[bin + 200] > 0 {
+                unsafe touched[touchedCount] = Int32(bin)
+                touchedCount += 1
+            }
+            return
+        }
+        for index in 1..<max(1, touchedCount) {
+            let bin = unsafe touched[index]
+            var hole = index
+            while hole > 0, unsafe touched[hole - 1] < bin {
+                unsafe touched[hole] = unsafe touched[hole - 1]
+                hole -= 1
+            }
+            unsafe touched[hole] = bin
+        }
     }
 
     private func revise(_ node: UnsafeMutablePointer<NoiseAccumulator>, at late: Timestamp, end: Timestamp) {

@@ -24,6 +24,23 @@ struct NoiseHistogram: BitwiseCopyable {
             let middle = (low + high) / 2
             if unsafe entries![middle] < key { low = middle + 1 } else { high = middle }
         }
+        add(key: key, milliseconds: milliseconds, at: low, pool: pool)
+    }
+
+    /// Adds time to bins that come from the loudest down: each is looked for from the place of the one before, which is near.
+    /// - Parameter milliseconds: by bin + 200.
+    mutating func add(descending bins: UnsafeBufferPointer<Int32>, milliseconds: UnsafePointer<UInt64>, pool: NoisePool) {
+        var place = Int(count)
+        for unsafe bin in unsafe bins {
+            let key = UInt32(bin + 200) << 20
+            while place > 0, unsafe entries![place - 1] >= key { place -= 1 }
+            unsafe add(key: key, milliseconds: milliseconds[Int(bin + 200)], at: place, pool: pool)
+        }
+    }
+
+    /// - Parameter low: place of the first entry that is not below `key`.
+    @inline(__always)
+    private mutating func add(key: UInt32, milliseconds: UInt64, at low: Int, pool: NoisePool) {
         var left = milliseconds
         if low < count, unsafe entries![low] & ~NoiseHistogram.time == key {
             let room = unsafe UInt64(NoiseHistogram.time - entries![low] & NoiseHistogram.time)

@@ -73,6 +73,11 @@ public final class BatchTable {
         return !visible.isEmpty
     }
 
+    /// The rows that are shown, at least one: how many, and the numbers of the first and the last.
+    var shown: (count: Int, first: Int64, last: Int64) {
+        unsafe (visible.count, rows[visible.lowerBound].id, rows[visible.upperBound - 1].id)
+    }
+
     private func grow() {
         let larger = UnsafeMutablePointer<BatchRow>.allocate(capacity: capacity * 2)
         unsafe larger.update(from: rows, count: count)

@@ -30,7 +30,12 @@ struct RawLayout {
         "CREATE TABLE \(tableName) (id INTEGER PRIMARY KEY, \(columns.dropFirst().joined(separator: ", ")))"
     }
 
-    var insertSQL: String {
+    var insertSQL: String { insertSQL(columns) }
+
+    /// Of rows that get the numbers which follow the largest of the table.
+    var appendSQL: String { insertSQL(Array(columns.dropFirst())) }
+
+    private func insertSQL(_ columns: [String]) -> String {
         let list = columns.joined(separator: ", ")
         return "INSERT INTO \(tableName) (\(list)) SELECT \(list) FROM \(batchName)"
     }

@@ -7,7 +7,8 @@ import Telemetry
 enum Schema {
     /// Names of the migrations, oldest first. A store that has others was written by a newer Patrol.
     static var migrator: DatabaseMigrator {
-        var migrator = DatabaseMigrator()
+        // No table refers to another by a foreign key: there is nothing to check behind each migration.
+        var migrator = DatabaseMigrator().disablingDeferredForeignKeyChecks()
         migrator.registerMigration("1 main path") { db in
             try db.execute(sql: rawTables)
             try db.execute(sql: stateTables)

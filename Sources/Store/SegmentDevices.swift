@@ -15,7 +15,7 @@ struct SegmentDevices {
 
     @inline(__always)
     mutating func append(id: Int64, device: UInt32) {
-        let skipped = UInt64(id - last - 1)
+        let skipped = UInt64(bitPattern: id &- last &- 1)
         write(UInt64(device) << 1 | (skipped > 0 ? 1 : 0))
         if skipped > 0 { write(skipped) }
         last = id

@@ -12,7 +12,7 @@ public final class StoreWriter {
     private let lock: StoreLock
     /// The accepted readings of the batch at hand, by kind.
     public let batches: [BatchTable]
-    private let inserts: [Statement]
+    private let inserts: [RawInserts]
     let statements: WriterStatements
     let rollups: RollupStatements
     let marker: StreamMarker
@@ -40,8 +40,8 @@ public final class StoreWriter {
         try connection.execute("PRAGMA journal_size_limit=\(min(walCapBytes, 64 << 20))")
         batches = Kind.allCases.map { BatchTable(kind: $0) }
         for batch in batches { try batch.register(on: connection) }
-        var made: [Statement] = []
-        for kind in Kind.allCases { made.append(try connection.prepare(RawLayout(kind).insertSQL)) }
+        var made: [RawInserts] = []
+        for kind in Kind.allCases { made.append(try RawInserts(kind, connection)) }
         inserts = made
         statements = try WriterStatements(connection)
         rollups = try RollupStatements(connection)
@@ -107,7 +107,7 @@ public final class StoreWriter {
 
     /// Inserts the accepted readings of all kinds that are not inserted yet, in the order of their ids within each kind.
     public func insertReadings() throws(StoreError) {
-        for index in batches.indices where batches[index].showNew() { try inserts[index].run() }
+        for index in batches.indices where batches[index].showNew() { try inserts[index].run(batches[index]) }
     }
 
     public func commit() throws(StoreError) {

@@ -9,7 +9,22 @@ import Testing
         let pool = NoisePool()
         var histogram = NoiseHistogram()
         var expected: [Int32: UInt64] = [:]
-        for _ in 0..<random.below(400) {
+        for round in 0..<random.below(400) {
+            if round % 50 == 49 {
+                // Many at a time, from the loudest down.
+                var times = [UInt64](repeating: 0, count: 2201)
+                var bins: [Int32] = []
+                for _ in 0..<random.below(30) {
+                    let bin = Int32(random.below(40)) * 7 - 200
+                    if times[Int(bin + 200)] == 0 { bins.append(bin) }
+                    times[Int(bin + 200)] += [1, 1 << 20 - 1, 1 << 20, 3_000_000][random.below(4)]
+                }
+                bins.sort(by: >)
+                unsafe bins.withUnsafeBufferPointer { bins in
+                    unsafe histogram.add(descending: bins, milliseconds: times, pool: pool)
+                }
+                for bin in bins { expected[bin, default: 0] += times[Int(bin + 200)] }
+            }
             let bin = Int32(random.below(40)) * 7 - 200
             let milliseconds = [1, 1000, 1 << 20 - 1, 1 << 20, 86_400_000][random.below(5)] + UInt64(random.below(3))
             histogram.add(bin: bin, milliseconds: milliseconds, pool: pool)

@@ -61,6 +61,19 @@ import Testing
         let reader = try StoreReader(path: fixture.path)
         let known = try reader.rows("SELECT count(*), count(devices) FROM raw_segment").rows[0].map(\.integer)
         #expect(known[0] >= 3 && known[1] >= 1 && known[1] < known[0])
+        #expect(try reader.segmentDamage() == [])
+        // One device's number is not that of the row; one segment ends too early.
+        try fixture.commit {
+            _ = try $0.rows(
+                """
+                UPDATE raw_segment SET devices = CAST(x'0A' || substr(devices, 2) AS BLOB)
+                  WHERE first_id = (SELECT min(first_id) FROM raw_segment WHERE devices IS NOT NULL)
+                """)
+            _ = try $0.rows("UPDATE raw_segment SET max_ts = max_ts - 1 WHERE first_id = (SELECT max(first_id) FROM raw_segment WHERE devices IS NULL)")
+        }
+        #expect(try reader.segmentDamage().count == 2)
+        try fixture.writer.mendSegments()
+        #expect(try reader.segmentDamage() == [])
         for number in 0..<60 {
             // As an older Patrol left it.
             if number == 50 { try fixture.commit { _ = try $0.rows("ALTER TABLE raw_segment DROP COLUMN devices") } }

@@ -34,7 +34,7 @@ enum BlockFormat: UInt8 {
 }
 
 /// What of a reading is nearly always as in the one before: it costs one bit then.
-private struct Shape: Equatable {
+private struct Shape {
     var present: UInt16 = 0
     var bits: UInt16 = 0
     var bitsPresent: UInt16 = 0

@@ -36,9 +36,9 @@ struct ReadingPage {
             let number = stored.reading.device
             if known[number] == nil {
                 names.bind(1, Int64(number))
+                defer { names.reset() }
                 guard try names.step() else { continue }
                 known[number] = (names.text(0), names.text(1))
-                names.reset()
             }
             let device = known[number]!
             page.rows.append(StoreReader.row(stored, device: device.id, gateway: device.gateway))
@@ -78,11 +78,9 @@ struct ReadingPage {
         edge.bind(1, Int64(kind.rawValue))
         guard try edge.step() else { return }
         try read(edge.integer(0) + 1, .max)
-        // A store that only an older Patrol has written to has no such column.
-        let known = try connection.prepare("SELECT 1 FROM pragma_table_info('raw_segment') WHERE name = 'devices'").step()
         let segments = try connection.prepare(
             """
-            SELECT first_id, last_id, \(known ? "devices" : "NULL") FROM raw_segment WHERE kind = ? AND max_ts >= ? AND min_ts < ? AND first_id < ?
+            SELECT first_id, last_id, \(try connection.devicesOfSegments()) FROM raw_segment WHERE kind = ? AND max_ts >= ? AND min_ts < ? AND first_id < ?
             ORDER BY first_id DESC
             """)
         for (index, value) in [Int64(kind.rawValue), from.milliseconds, to.milliseconds, end].enumerated() {

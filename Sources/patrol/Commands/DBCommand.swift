@@ -40,7 +40,7 @@ struct VerifyCommand: ParsableCommand {
 
     private func structure(_ reader: StoreReader) throws(StoreError) -> [String] {
         let damage = try reader.damage()
-        return damage.isEmpty ? try reader.imbalances() + reader.historyDamage() : damage
+        return damage.isEmpty ? try reader.imbalances() + reader.segmentDamage() + reader.historyDamage() : damage
     }
 
     private func everything(_ reader: StoreReader) throws -> [String] {
