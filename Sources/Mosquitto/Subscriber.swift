@@ -37,12 +37,19 @@ public final class Subscriber {
     public private(set) var holdsAcknowledgements = false
     /// Messages received since the start.
     public private(set) var receivedCount = 0
+    /// Where the thread has its own.
+    private let descriptors: OwnDescriptors?
     private var handshakeWrites = false
     private var grantsLeft = 0
 
-    /// - Parameter handler: must outlive the subscriber.
-    public init(options: ConnectionOptions, filters: [String], handler: any SubscriberHandler) throws(MosquittoError) {
+    /// - Parameters:
+    ///   - handler: must outlive the subscriber.
+    ///   - descriptors: of the owner's thread.
+    public init(
+        options: ConnectionOptions, filters: [String], handler: any SubscriberHandler, descriptors: OwnDescriptors? = nil
+    ) throws(MosquittoError) {
         self.options = options
+        self.descriptors = descriptors
         self.filters = filters
         unsafe self.handler = handler
         unsafe client = try options.makeClient(clientID: options.clientID, cleanSession: false, context: nil)
@@ -82,6 +89,7 @@ public final class Subscriber {
             return
         }
         handshakeWrites = true
+        descriptors?.muteLocalSockets()
     }
 
     private func connected(_ code: Int32) {

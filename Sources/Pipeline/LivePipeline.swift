@@ -72,7 +72,7 @@ public final class LivePipeline: Service {
         source = LiveSource(
             connection: connection, options: options, topicRoot: settings.topicRoot,
             decoder: MessageDecoder(topicRoot: settings.topicRoot, producer: ring.makeProducer(), registry: registry),
-            signals: signals, status: status, logger: logger)
+            bells: [ring.readable, ring.writable], signals: signals, status: status, logger: logger)
     }
 
     /// Devices of the devices file that the store does not know, and what has changed of those it does.

@@ -39,6 +39,8 @@ final class LiveSource: SubscriberHandler, @unchecked Sendable {
     // All below is used on the source's thread only; `isStopping` and `wake` are the way in from others.
     private var decoder: MessageDecoder
     private let signals: CommitSignals
+    /// The ring's.
+    private let bells: [Doorbell]
     private let status: PipelineStatus
     private let logger: Logger
     private let isStopping = Atomic<Bool>(false)
@@ -56,13 +58,14 @@ final class LiveSource: SubscriberHandler, @unchecked Sendable {
     private var isNapping = false
 
     init(
-        connection: ConnectionOptions, options: Options, topicRoot: String, decoder: consuming MessageDecoder,
+        connection: ConnectionOptions, options: Options, topicRoot: String, decoder: consuming MessageDecoder, bells: [Doorbell],
         signals: CommitSignals, status: PipelineStatus, logger: Logger
     ) {
         self.connection = connection
         self.options = options
         self.topicRoot = topicRoot
         self.decoder = decoder
+        self.bells = bells
         self.signals = signals
         self.status = status
         self.logger = logger
@@ -85,7 +88,8 @@ final class LiveSource: SubscriberHandler, @unchecked Sendable {
 
     /// Connects, reads and acknowledges until stopped, and again whenever the connection is lost.
     func run() throws(MosquittoError) {
-        let subscriber = try Subscriber(options: connection, filters: ["\(topicRoot)/in/#"], handler: self)
+        let descriptors = OwnDescriptors(keeping: bells + [signals.bell, wake])
+        let subscriber = try Subscriber(options: connection, filters: ["\(topicRoot)/in/#"], handler: self, descriptors: descriptors)
         var backoff = ReconnectBackoff(seed: UInt64(truncatingIfNeeded: ServerClock.monotonicNanoseconds))
         while !isStopping.load(ordering: .acquiring) {
             // What was read is committed first, so that a resent message finds it.

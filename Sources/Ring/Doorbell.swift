@@ -7,6 +7,8 @@ public final class Doorbell: Sendable {
     /// Becomes readable when rung while ``isAsleep``; drain it with ``drain()``.
     public let descriptor: Int32
     private let writeEnd: Int32
+    /// Of the pipe: who rings and who waits need both.
+    public var descriptors: [Int32] { [descriptor, writeEnd] }
     @usableFromInline let isAsleep = Atomic<Bool>(false)
 
     /// Rounds of the spin before sleeping: a few microseconds, less than a futex's round trip.
