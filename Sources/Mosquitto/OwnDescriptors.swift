@@ -7,6 +7,9 @@ import Ring
 /// In the table that all threads of a process share the kernel counts a reference for each call on a descriptor, and
 /// libmosquitto makes five calls a message: three reads and two writes, one of them into a socket pair of its own, to wake a
 /// loop that is not used here.
+///
+/// Whatever the thread does afterwards with a descriptor that another thread has opened meets nothing, or something else:
+/// it must not touch a store, a file or a connection of others.
 @safe
 public struct OwnDescriptors {
     private let kept: Set<Int32>

@@ -138,22 +138,23 @@ public final class LivePipeline: Service {
             group.addTask { [outlets] in await outlets.run() }
             await withTaskCancellationOrGracefulShutdownHandler {
                 await withCheckedContinuation { (done: CheckedContinuation<Void, Never>) in
-                    let threads = WorkerThread { [self] in
-                        let processing = WorkerThread { [self] in
-                            do { unsafe try processor.run() } catch {
-                                failure.withLock { $0 = error }
-                                logger.error("\(error)")
-                                source.stop()
-                            }
+                    let processing = WorkerThread { [self] in
+                        // Its descriptors are its own: nothing but the source may run there.
+                        let reading = WorkerThread { [source] in
+                            do { try source.run() } catch { failure.withLock { $0 = error } }
+                            source.close()
                         }
-                        processing.start()
-                        do { try source.run() } catch { failure.withLock { $0 = error } }
-                        source.close()
-                        processing.join()
+                        reading.start()
+                        do { unsafe try processor.run() } catch {
+                            failure.withLock { $0 = error }
+                            logger.error("\(error)")
+                            source.stop()
+                        }
+                        reading.join()
                         unsafe store.close()
                         done.resume()
                     }
-                    threads.start()
+                    processing.start()
                 }
             } onCancelOrGracefulShutdown: { [source] in
                 source.stop()

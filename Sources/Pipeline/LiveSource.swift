@@ -86,7 +86,8 @@ final class LiveSource: SubscriberHandler, @unchecked Sendable {
             topic: topic, payload: payload, received: received, onFull: qos == 0 ? options.fullPolicy : .wait)
     }
 
-    /// Connects, reads and acknowledges until stopped, and again whenever the connection is lost.
+    /// Connects, reads and acknowledges until stopped, and again whenever the connection is lost. On a thread that does nothing
+    /// else: it has descriptors of its own from then on.
     func run() throws(MosquittoError) {
         let descriptors = OwnDescriptors(keeping: bells + [signals.bell, wake])
         let subscriber = try Subscriber(options: connection, filters: ["\(topicRoot)/in/#"], handler: self, descriptors: descriptors)

@@ -14,7 +14,7 @@ import time
 
 import generate
 import workloads
-from processes import COUNT, PatrolSubscriber, Process, open_reader
+from processes import COUNT, PatrolSubscriber, Process, open_reader, wait_stored
 from toolchain import BenchError
 
 DAYS, METERS = 30, 1000
@@ -178,6 +178,36 @@ def queries(result):
                 path.unlink()
         return result_rows
 
+    def compact_ingest(bench):
+        """A flood at QoS 1 while a million old readings are packed, and while there is nothing to pack; the rest is the same."""
+        old = bench.folder / "old.db"
+        workloads.replay(bench.ours, bench.recording(bench.messages), keep=old)
+        recording = bench.recording(3 * bench.messages, live=True)
+
+        def flood(retention, packs):
+            with bench.store() as store:
+                shutil.copy(old, store)
+                with Process([bench.tools / "stub_broker", recording.path, 1, workloads.QOS1_WINDOW]) as stub, \
+                        PatrolSubscriber(bench, int(stub.line().split()[1]), 1, store, settings=f"retention: {{ raw: {retention} }}\n") as patrol:
+                    stub.json_line()
+                    wait_stored(store, bench.messages + recording.readings, patrol, interval_seconds=0.05)
+                    seconds = stub.json_line()["seconds"]
+                    patrol.stop(check=True)
+                with contextlib.closing(sqlite3.connect(store)) as db:
+                    (packed,) = db.execute("SELECT coalesce(sum(rows), 0) FROM history_run WHERE is_verified").fetchone()
+                if (packed > 0) != packs:
+                    raise BenchError(f"{packed} readings were packed meanwhile")
+                return recording.readings / seconds, packed
+
+        busy, idle = [], []
+        for _ in range(bench.rounds):
+            busy.append(flood("30d", True))
+            idle.append(flood("off", False))
+        old.unlink()
+        ours, alone = (statistics.median(rate for rate, _ in taken) for taken in (busy, idle))
+        return [result("compact-ingest", "a flood at QoS 1 while old readings are packed, against alone", "readings/s", "≥ 0.95 ×", ours, alone,
+                       ours / alone, {"packed": [packed for _, packed in busy], "rates": [[round(r) for r, _ in taken] for taken in (busy, idle)]})]
+
     def raw_day(bench):
         """A day of a meter's minutes among those of 100 meters, plain and compact."""
         recording, store = bench.folder / "days.txt", bench.folder / "days.db"
@@ -234,4 +264,4 @@ def queries(result):
         return [result("year-report", "a year of a meter as a page, whole process", "s", "≤ 2", seconds, None, None, {"bytes": len(page)})]
 
     return {"month-of-hours": month_of_hours, "last-night": last_night, "minute-row": minute_row, "compact": compact,
-            "raw-day": raw_day, "year-report": report}
+            "compact-ingest": compact_ingest, "raw-day": raw_day, "year-report": report}
