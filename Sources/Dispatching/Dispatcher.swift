@@ -257,19 +257,16 @@ public final class Dispatcher {
     }
 
     private func fire(_ what: TaskState.Due, _ slot: Int32, at: Timestamp) {
+        var task: TaskState { slots[Int(slot)]! }
         switch what {
-        case .warning(let clock): return noteClock(clock, isBreached: false, slot, at: at)
-        case .breach(let clock): return noteClock(clock, isBreached: true, slot, at: at)
-        default: break
-        }
-        var task = slots[Int(slot)]!
-        switch what {
-        case .warning, .breach: break
+        case .warning(let clock): noteClock(clock, isBreached: false, slot, at: at)
+        case .breach(let clock): noteClock(clock, isBreached: true, slot, at: at)
         case .unitSilent: unitIsSilent(task, at: at)
         case .lookAgain:
-            task.unitDue = nil
-            put(task)
-            seek(task, at: at)
+            var waiting = task
+            waiting.unitDue = nil
+            put(waiting)
+            seek(waiting, at: at)
         case .escalation: escalate(task, at: at)
         case .suspensionOver: resume(task, at: at, who: "patrol", role: .patrol, why: "the time is over")
         case .stillFiring: reopen(task, at: at, who: "patrol", role: .patrol, why: "the alert \(task.firing[0]) still fires")

@@ -85,8 +85,9 @@ extension Engine {
         case .readings: state.clock = max(state.clock, ts)
         }
         let age = state.clock - ts
-        if let retention = options.retentionMilliseconds, age > retention { return .tooOld }
-        if ts <= historyEdge { return .tooOld }
+        let kind = unsafe reading.pointee.kind
+        if let retention = options.retention[kind].rawMilliseconds, age > retention { return .tooOld }
+        if ts <= historyEdges[Int(kind.rawValue)] { return .tooOld }
         unsafe reading.pointee.isBackfill = age > options.backfillAllowanceMilliseconds
         return nil
     }

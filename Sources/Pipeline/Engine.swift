@@ -153,8 +153,8 @@ final class Engine {
             || counts.contains { !$0.isZero } || isRuleSetNew || !endedByRules.isEmpty || !externals.isEmpty
     }
 
-    /// Readings that began up to this moment may be compact: a late one among them is refused.
-    var historyEdge = Timestamp.distantPast
+    /// By kind: readings that began up to this moment may be compact, a late one among them is refused.
+    var historyEdges = Kind.allCases.map { _ in Timestamp.distantPast }
 
     /// Rows up to this input are not needed for a start.
     var neededAfterInput: Int64 { min(state.checkpointInput, state.minutesInput) }
@@ -163,7 +163,7 @@ final class Engine {
 
     private func restore() throws(StoreError) {
         for device in try store.devices() { add(device) }
-        historyEdge = try store.historyEdge() ?? .distantPast
+        for kind in Kind.allCases { historyEdges[Int(kind.rawValue)] = try store.historyEdge(kind) ?? .distantPast }
         try restoreUnits()
         try store.deviceStates { number, state in
             guard Int(number) < table.count else { return }

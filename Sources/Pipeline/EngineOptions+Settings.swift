@@ -10,9 +10,7 @@ extension EngineOptions {
         source = "/patrol/\(settings.broker.clientID)"
         futureAllowanceMilliseconds = settings.clock == .wall ? settings.futureAllowanceMilliseconds : nil
         backfillAllowanceMilliseconds = settings.backfillAllowanceMilliseconds
-        retentionMilliseconds = settings.retentionMilliseconds
-        historyMilliseconds = settings.historyMilliseconds
-        minuteRetentionMilliseconds = settings.minuteRetentionMilliseconds
+        retention = settings.retention
         rejectRows = settings.rejectRows
         rollups = RollupOptions(settings)
         eventRetentionMilliseconds = settings.eventRetentionMilliseconds

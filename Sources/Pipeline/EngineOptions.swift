@@ -21,13 +21,7 @@ public struct EngineOptions: Sendable {
     public var backfillAllowanceMilliseconds: Int64 = 600_000
     /// Readings further ahead of their arrival are refused; nil asks nothing.
     public var futureAllowanceMilliseconds: Int64?
-    /// Readings older than this are refused; nil keeps all.
-    public var retentionMilliseconds: Int64?
-    /// Readings leave compact history after this; nil keeps them for ever. Not longer than `retentionMilliseconds`: there is
-    /// no compact history.
-    public var historyMilliseconds: Int64?
-    /// Rollups below an hour are kept so long; nil keeps all.
-    public var minuteRetentionMilliseconds: Int64?
+    public var retention = Retention()
     public var rules: RuleSet
     /// Whether `rules` are the store's. Where not (a change at rest without settings, a replay without rules) what rules
     /// have left in the store stays as it is.

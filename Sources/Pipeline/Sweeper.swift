@@ -62,34 +62,38 @@ struct Sweeper {
     }
 
     private mutating func work(_ engine: Engine) throws(StoreError) -> Bool {
-        let options = engine.options
-        if let retention = options.retentionMilliseconds {
-            let cutoff = engine.state.clock + -(retention + Sweeper.graceMilliseconds)
-            let keepsHistory = options.historyMilliseconds.map { $0 > retention + Sweeper.graceMilliseconds } ?? true
-            if try keepsHistory ? pack(engine, cutoff) : delete(engine, cutoff) { return true }
+        if Kind.allCases.contains(where: { Sweeper.rows($0, engine)?.arePacked == true }), try pack(engine) { return true }
+        let (store, clock) = (engine.store, engine.state.clock)
+        for kind in Kind.allCases {
+            let ages = engine.options.retention[kind]
+            if let rows = Sweeper.rows(kind, engine), !rows.arePacked,
+                try store.deleteSegment(kind, before: rows.cutoff, upTo: engine.neededAfterInput, of: engine.stored) > 0
+            {
+                return true
+            }
+            if let age = ages.historyMilliseconds, try store.deleteHistory(kind, before: clock + -age) { return true }
+            if let age = ages.minuteMilliseconds, try store.deleteMinutes(kind, before: clock + -age, rows: Sweeper.minuteRows) { return true }
         }
-        if let age = options.historyMilliseconds, try engine.store.deleteHistory(before: engine.state.clock + -age) { return true }
-        if let age = options.minuteRetentionMilliseconds,
-            try engine.store.deleteMinutes(before: engine.state.clock + -age, rows: Sweeper.minuteRows)
-        {
-            return true
-        }
-        return try engine.store.giveBack(pages: Sweeper.pages) > 0
+        return try store.giveBack(pages: Sweeper.pages) > 0
     }
 
-    private func delete(_ engine: Engine, _ cutoff: Timestamp) throws(StoreError) -> Bool {
-        try engine.store.deleteSegment(before: cutoff, upTo: engine.neededAfterInput, of: engine.stored) > 0
+    /// Before when a kind's rows are past their time as rows, and whether they are packed then or go; nil where they stay.
+    private static func rows(_ kind: Kind, _ engine: Engine) -> (cutoff: Timestamp, arePacked: Bool)? {
+        let ages = engine.options.retention[kind]
+        guard let raw = ages.rawMilliseconds else { return nil }
+        let age = raw + Sweeper.graceMilliseconds
+        return (engine.state.clock + -age, ages.historyMilliseconds.map { $0 > age } ?? true)
     }
 
     /// A step of packing; whether another may follow at once.
-    private mutating func pack(_ engine: Engine, _ cutoff: Timestamp) throws(StoreError) -> Bool {
+    private mutating func pack(_ engine: Engine) throws(StoreError) -> Bool {
         let store = engine.store
         switch stage {
         case .starting:
             stage = try store.unfinishedHistory(engine.stored).map { .letting($0, next: 0) } ?? .idle
             return true
         case .idle:
-            guard let (kind, segments) = due(engine, cutoff) else { return false }
+            guard let (kind, segments) = due(engine) else { return false }
             let path = store.path
             let job = HistoryJob<[HistoryBlock]?> { isCancelled throws(StoreError) in
                 try HistoryPacker(path: path).pack(kind: kind, segments: segments, isCancelled: isCancelled)
@@ -131,19 +135,21 @@ struct Sweeper {
                 stage = .idle
                 return true
             }
-            engine.historyEdge = max(engine.historyEdge, run.segments[next].maxTs)
+            let kind = Int(run.kind.rawValue)
+            engine.historyEdges[kind] = max(engine.historyEdges[kind], run.segments[next].maxTs)
             try store.letGo(run.segments[next...next], of: run, stored: engine.stored)
             stage = .letting(run, next: next + 1)
         }
         return true
     }
 
-    private func due(_ engine: Engine, _ cutoff: Timestamp) -> (Kind, [HistorySegment])? {
+    private func due(_ engine: Engine) -> (Kind, [HistorySegment])? {
         for kind in Kind.allCases {
+            guard let rows = Sweeper.rows(kind, engine), rows.arePacked else { continue }
             let segments = engine.stored.oldSegments(
-                kind: kind, before: cutoff, upTo: engine.neededAfterInput, count: Sweeper.segments)
+                kind: kind, before: rows.cutoff, upTo: engine.neededAfterInput, count: Sweeper.segments)
             guard let first = segments.first else { continue }
-            if segments.count == Sweeper.segments || first.maxTs < cutoff + -Sweeper.patienceMilliseconds { return (kind, segments) }
+            if segments.count == Sweeper.segments || first.maxTs < rows.cutoff + -Sweeper.patienceMilliseconds { return (kind, segments) }
         }
         return nil
     }

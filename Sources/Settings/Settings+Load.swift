@@ -14,7 +14,7 @@ extension Settings {
         ("store", ["path", "wal_cap_mb", "reject_rows"]),
         ("http", ["listen"]),
         ("ingest", ["qos0_when_full", "future_allowance"]),
-        ("retention", ["raw", "compact", "minutes", "events"]),
+        ("retention", retentionKeys),
         ("rollups", rollupKeys),
         ("engine", ["clock"]),
     ]
@@ -103,22 +103,8 @@ struct SettingsLoader {
             ?? settings.futureAllowanceMilliseconds
         settings.backfillAllowanceMilliseconds =
             reader.duration(outside["backfill_allowance"], "backfill_allowance") ?? settings.backfillAllowanceMilliseconds
-        if let raw = member("retention", "raw") {
-            settings.retentionMilliseconds = raw.string == "off" ? nil : reader.duration(raw, "retention.raw")
-        }
-        if let compact = member("retention", "compact") {
-            settings.historyMilliseconds = compact.string == "off" ? nil : reader.duration(compact, "retention.compact")
-        }
-        if let minutes = member("retention", "minutes") {
-            settings.minuteRetentionMilliseconds = minutes.string == "off" ? nil : reader.duration(minutes, "retention.minutes")
-            if let age = settings.minuteRetentionMilliseconds, age < (settings.retentionMilliseconds ?? .max) {
-                reader.problem("retention.minutes must not be shorter than retention.raw: late readings correct minutes", at: minutes)
-            }
-        }
+        retention(members["retention"] ?? [:], &settings)
         rollups(members["rollups"] ?? [:], &settings)
-        if let events = member("retention", "events") {
-            settings.eventRetentionMilliseconds = events.string == "off" ? nil : reader.duration(events, "retention.events")
-        }
         let clock = reader.choice(member("engine", "clock"), "engine.clock", Settings.Clock.allCases.map(\.rawValue))
         settings.clock = clock.flatMap(Settings.Clock.init) ?? settings.clock
         if let policy = reader.choice(outside["unknown_devices"], "unknown_devices", ["register", "reject"]) {

@@ -38,11 +38,8 @@ public struct Settings: Sendable {
     public var qos0WhenFull = FullPolicy.wait
     public var futureAllowanceMilliseconds: Int64 = 60_000
     public var backfillAllowanceMilliseconds: Int64 = 600_000
-    /// Nil keeps readings of any age.
-    public var retentionMilliseconds: Int64? = 30 * 86_400_000
-    /// Raw readings are kept compact so long, and rollups below an hour; nil: for ever.
-    public var historyMilliseconds: Int64? = 365 * 86_400_000
-    public var minuteRetentionMilliseconds: Int64? = 365 * 86_400_000
+    public var retention = Retention(
+        Retention.Ages(rawMilliseconds: 30 * 86_400_000, historyMilliseconds: 365 * 86_400_000, minuteMilliseconds: 365 * 86_400_000))
     /// Events older than this leave the stream of the consumers; nil keeps all.
     public var eventRetentionMilliseconds: Int64? = 30 * 86_400_000
     public var outlets = OutletSettings()

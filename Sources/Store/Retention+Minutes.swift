@@ -4,12 +4,18 @@ public import Telemetry
 /// The tables below an hour have a retention of their own.
 extension StoreWriter {
     /// With the buckets finer than an hour.
-    static let minuteTables = RollupLayout.noise.filter { ($0.milliseconds ?? .max) < 3_600_000 }.map(\.table) + [TrackTable.vehicleMinute.table]
+    static func minuteTables(_ kind: Kind) -> [String] {
+        switch kind {
+        case .noise: RollupLayout.noise.filter { ($0.milliseconds ?? .max) < 3_600_000 }.map(\.table)
+        case .vehicle: [TrackTable.vehicleMinute.table]
+        case .bodycam: []
+        }
+    }
 
-    /// Takes some of the oldest buckets away that began before `cutoff`, all devices' of each, some `rows` of a table.
+    /// Takes some of a kind's oldest buckets away that began before `cutoff`, all devices' of each, some `rows` of a table.
     /// - Returns: whether there were any.
-    public func deleteMinutes(before cutoff: Timestamp, rows: Int) throws(StoreError) -> Bool {
-        for table in StoreWriter.minuteTables {
+    public func deleteMinutes(_ kind: Kind, before cutoff: Timestamp, rows: Int) throws(StoreError) -> Bool {
+        for table in StoreWriter.minuteTables(kind) {
             let oldest = try connection.prepare("SELECT bucket FROM \(table) WHERE bucket < ? ORDER BY bucket LIMIT 1 OFFSET ?")
             oldest.bind(1, cutoff.milliseconds)
             oldest.bind(2, Int64(0))

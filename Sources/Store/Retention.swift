@@ -11,26 +11,21 @@ extension StoreWriter {
         CREATE TABLE retention (kind TEXT PRIMARY KEY, deleted INTEGER NOT NULL) WITHOUT ROWID;
         """
 
-    /// Takes away the oldest segment whose readings all began before `cutoff` and are numbered up to `input`.
+    /// Takes away the oldest segment of a kind whose readings all began before `cutoff` and are numbered up to `input`.
     /// - Returns: rows that are gone, 0 where no segment is old enough.
-    public func deleteSegment(before cutoff: Timestamp, upTo input: Int64, of stored: StoredReadings) throws(StoreError) -> Int {
-        for kind in Kind.allCases {
-            guard let segment = stored.oldSegment(kind: kind, before: cutoff, upTo: input) else { continue }
-            let rows = try inTransaction { () throws(StoreError) in
-                try connection.execute(
-                    "DELETE FROM \(RawLayout(kind).tableName) WHERE id BETWEEN \(segment.first) AND \(segment.last)")
-                let rows = unsafe Int(sqlite3_changes(connection.handle))
-                try connection.execute(
-                    """
-                    DELETE FROM raw_segment WHERE kind = \(kind.rawValue) AND first_id = \(segment.first)
-                    """)
-                try addDeleted(kind, Int64(rows))
-                return rows
-            }
-            stored.remove(kind: kind, first: segment.first)
+    public func deleteSegment(
+        _ kind: Kind, before cutoff: Timestamp, upTo input: Int64, of stored: StoredReadings
+    ) throws(StoreError) -> Int {
+        guard let segment = stored.oldSegment(kind: kind, before: cutoff, upTo: input) else { return 0 }
+        let rows = try inTransaction { () throws(StoreError) in
+            try connection.execute("DELETE FROM \(RawLayout(kind).tableName) WHERE id BETWEEN \(segment.first) AND \(segment.last)")
+            let rows = unsafe Int(sqlite3_changes(connection.handle))
+            try connection.execute("DELETE FROM raw_segment WHERE kind = \(kind.rawValue) AND first_id = \(segment.first)")
+            try addDeleted(kind, Int64(rows))
             return rows
         }
-        return 0
+        stored.remove(kind: kind, first: segment.first)
+        return rows
     }
 
     /// Counts readings that are gone for good.

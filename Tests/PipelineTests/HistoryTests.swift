@@ -46,8 +46,7 @@ import Testing
         let rig = try Rig(rules: [])
         rig.kind = base.kind
         rig.options = base.options
-        rig.options.retentionMilliseconds = day
-        rig.options.historyMilliseconds = nil
+        rig.options.retention = Retention(Retention.Ages(rawMilliseconds: day, historyMilliseconds: nil))
         try FileManager.default.copyItem(atPath: base.path, toPath: rig.path)
         return rig
     }
@@ -126,7 +125,7 @@ import Testing
 
         // What is packed is past its time for late readings, whatever the settings say later.
         try sweep(rig)
-        rig.options.retentionMilliseconds = nil
+        rig.options.retention.forEveryKind { $0.rawMilliseconds = nil }
         let last = Self.readings().last!
         try rig.run([Script(device: 0, ts: Self.start, level: 50, received: last.received)])
         #expect(try rig.lines("SELECT reason FROM reject") == ["too_old"])
@@ -214,12 +213,30 @@ import Testing
         #expect(try StoreReader(path: rig.path).imbalances() == [])
     }
 
+    @Test func aKindIsPackedByItsOwnAge() throws {
+        let rig = try Self.rig()
+        rig.options.retention[.noise].rawMilliseconds = nil
+        let meters = try rig.lines("SELECT count(*) FROM noise_raw")
+        try sweep(rig)
+        #expect(try rig.lines("SELECT DISTINCT kind FROM history") == ["bodycam"])
+        #expect(try rig.lines("SELECT count(*) FROM noise_raw") == meters)
+        // A late reading of the meter finds no compact one; one of the camera might.
+        let last = Self.readings().last!
+        let early = Self.readings()[2000].ts
+        try rig.run([
+            Script(device: 0, ts: early + 1, level: 50, received: last.received),
+            Script(device: 1, kind: .bodycam, ts: early + 1, level: 50, received: last.received),
+        ])
+        #expect(try rig.lines("SELECT device, reason FROM reject") == ["d1 too_old"])
+        #expect(try StoreReader(path: rig.path).imbalances() == [])
+    }
+
     @Test func compactHistoryAndMinutesEndToo() throws {
         let rig = try Self.rig()
         try sweep(rig)
         let hours = try rig.lines("SELECT * FROM noise_1h ORDER BY bucket, flagged")
-        rig.options.historyMilliseconds = 11 * Self.day
-        rig.options.minuteRetentionMilliseconds = 10 * Self.day
+        rig.options.retention.forEveryKind { $0.historyMilliseconds = 11 * Self.day }
+        rig.options.retention.forEveryKind { $0.minuteMilliseconds = 10 * Self.day }
         try sweep(rig)
         // A run goes when all of it is old enough: here none is.
         #expect(try rig.lines("SELECT count(*) FROM history_run") == ["2"])
@@ -232,7 +249,7 @@ import Testing
         let result = try RollupRepair.run(storePath: copy, from: nil)
         #expect(try StoreReader(path: copy).rollupDifferences(from: rig.path, since: result.from) == [])
 
-        rig.options.historyMilliseconds = 2 * Self.day
+        rig.options.retention.forEveryKind { $0.historyMilliseconds = 2 * Self.day }
         try sweep(rig)
         #expect(try rig.lines("SELECT count(*) FROM history_block") == ["0"])
         #expect(try rig.lines("SELECT sum(deleted) FROM retention") == [Self.packed])

@@ -97,7 +97,7 @@ private func seconds(_ levels: [Double], device: UInt32 = 0, from: Int64 = 0) ->
 
     @Test func tooOldIsRefused() throws {
         let rig = try Rig()
-        rig.options.retentionMilliseconds = 86_400_000
+        rig.options.retention.forEveryKind { $0.rawMilliseconds = 86_400_000 }
         try rig.run([Script(ts: start, level: 60), Script(ts: start - 86_400_001, level: 60)])
         #expect(try rig.lines("SELECT reason, field FROM reject") == ["too_old ts"])
     }

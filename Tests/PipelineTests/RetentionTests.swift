@@ -37,8 +37,7 @@ import Testing
         let minutes = try rig.lines("SELECT * FROM noise_1m ORDER BY bucket, device")
         let sizeBefore = try #require(try FileManager.default.attributesOfItem(atPath: rig.path)[.size] as? Int)
 
-        rig.options.retentionMilliseconds = 4 * Self.day
-        rig.options.historyMilliseconds = 0
+        rig.options.retention = Retention(Retention.Ages(rawMilliseconds: 4 * Self.day, historyMilliseconds: 0))
         try sweep(rig)
 
         let cutoff = Self.start + 40 * Self.day - (6 * Self.day)
@@ -66,8 +65,7 @@ import Testing
         rig.options.backfillAllowanceMilliseconds = .max / 4
         // Killed: everything since the last checkpoint is read again, however old it is.
         try rig.run(Self.readings(), batches: Array(repeating: 500, count: 50), killed: true)
-        rig.options.retentionMilliseconds = 4 * Self.day
-        rig.options.historyMilliseconds = 0
+        rig.options.retention = Retention(Retention.Ages(rawMilliseconds: 4 * Self.day, historyMilliseconds: 0))
         try sweep(rig)
         #expect(try rig.lines("SELECT count(*) FROM noise") == ["\(Self.count)"])
     }
@@ -77,8 +75,7 @@ import Testing
         try rig.run([Script(ts: Self.start, level: 50)])
         try rig.execute("CREATE TABLE x (a); INSERT INTO x SELECT zeroblob(8000) FROM (WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 4000) SELECT i FROM n); DROP TABLE x")
         let before = try #require(Int64(try rig.lines("PRAGMA freelist_count")[0]))
-        rig.options.retentionMilliseconds = 4 * Self.day
-        rig.options.historyMilliseconds = 0
+        rig.options.retention = Retention(Retention.Ages(rawMilliseconds: 4 * Self.day, historyMilliseconds: 0))
         try sweep(rig)
         let after = try #require(Int64(try rig.lines("PRAGMA freelist_count")[0]))
         #expect(before > 4000 && after <= 1024, "\(before) \(after)")

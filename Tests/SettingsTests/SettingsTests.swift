@@ -1,5 +1,6 @@
 import Foundation
 import Rules
+import Telemetry
 import Testing
 
 @testable import Settings
@@ -68,12 +69,38 @@ final class Folder {
 private let smallest = "broker: { url: mqtt://127.0.0.1:1883 }\nstore: { path: a.db }\n"
 
 struct SettingsTests {
+    private func days(_ ages: Retention.Ages) -> [Int64?] {
+        [ages.rawMilliseconds, ages.historyMilliseconds, ages.minuteMilliseconds].map { $0.map { $0 / 86_400_000 } }
+    }
+
     @Test func theSmallestFileIsEnough() throws {
         let folder = try Folder()
         let settings = try folder.load(smallest)
         #expect(settings.storePath == folder.url.path + "/a.db")
         #expect(settings.listenPort == 8080 && settings.timezone == "Asia/Shanghai" && settings.topicRoot == "patrol/v1")
-        #expect(settings.retentionMilliseconds == 30 * 86_400_000 && settings.walCapBytes == 256 << 20)
+        let (month, year): (Int64, Int64) = (30 * 86_400_000, 365 * 86_400_000)
+        let ages = Retention.Ages(rawMilliseconds: month, historyMilliseconds: year, minuteMilliseconds: year)
+        #expect(settings.retention == Retention(ages) && settings.walCapBytes == 256 << 20)
+    }
+
+    @Test func aKindMayHaveAgesOfItsOwn() throws {
+        let folder = try Folder()
+        let settings = try folder.load(smallest + """
+
+            retention: { raw: 40d, minutes: 100d, noise_compact: off, vehicle_raw: 7d, vehicle_minutes: 8d, bodycam_raw: off }
+            """)
+        #expect(days(settings.retention[.noise]) == [40, nil, 100])
+        #expect(days(settings.retention[.vehicle]) == [7, 365, 8])
+        #expect(days(settings.retention[.bodycam]) == [nil, 365, 100])
+        for (wrong, words) in [
+            ("minutes: 20d", "retention.minutes must not be shorter than retention.raw"),
+            ("minutes: 60d, noise_raw: 70d", "retention.minutes must not be shorter than retention.noise_raw"),
+            ("vehicle_raw: 9d, vehicle_minutes: 8d", "retention.vehicle_minutes must not be shorter than retention.vehicle_raw"),
+            ("bodycam_minutes: 90d", "bodycam_minutes"),
+        ] {
+            let problems = #expect(throws: Problems.self) { try folder.load(smallest + "\nretention: { \(wrong) }") }
+            #expect(problems?.description.contains(words) == true, "\(wrong): \(problems?.description ?? "")")
+        }
     }
 
     @Test func everythingWrongIsToldAtOnceAndAtItsPlace() throws {
@@ -138,7 +165,10 @@ struct SettingsTests {
         "PATROL_BROKER_PASSWORD_FILE": "secret", "PATROL_BROKER_CA": "empty", "PATROL_BROKER_CERT": "empty",
         "PATROL_BROKER_KEY": "empty", "PATROL_STORE_PATH": "b.db", "PATROL_STORE_WAL_CAP_MB": "8", "PATROL_STORE_REJECT_ROWS": "5000",
         "PATROL_HTTP_LISTEN": "[::1]:9", "PATROL_INGEST_QOS0_WHEN_FULL": "drop", "PATROL_INGEST_FUTURE_ALLOWANCE": "5s",
-        "PATROL_RETENTION_RAW": "off", "PATROL_RETENTION_COMPACT": "90d", "PATROL_RETENTION_MINUTES": "off", "PATROL_RETENTION_EVENTS": "7d", "PATROL_ENGINE_CLOCK": "readings",
+        "PATROL_RETENTION_RAW": "off", "PATROL_RETENTION_COMPACT": "90d", "PATROL_RETENTION_MINUTES": "off", "PATROL_RETENTION_EVENTS": "7d", 
+        "PATROL_RETENTION_NOISE_RAW": "60d", "PATROL_RETENTION_NOISE_COMPACT": "91d", "PATROL_RETENTION_NOISE_MINUTES": "92d",
+        "PATROL_RETENTION_VEHICLE_RAW": "3d", "PATROL_RETENTION_VEHICLE_COMPACT": "off", "PATROL_RETENTION_VEHICLE_MINUTES": "93d",
+        "PATROL_RETENTION_BODYCAM_RAW": "94d", "PATROL_RETENTION_BODYCAM_COMPACT": "95d", "PATROL_ENGINE_CLOCK": "readings",
         "PATROL_ROLLUPS_MIN_COVERAGE": "0.5", "PATROL_ROLLUPS_DAY_STARTS": "07:30", "PATROL_ROLLUPS_NIGHT_STARTS": "23:00",
         "PATROL_ROLLUPS_LDEN_DAY_STARTS": "06:00", "PATROL_ROLLUPS_LDEN_EVENING_STARTS": "18:00",
         "PATROL_ROLLUPS_LDEN_NIGHT_STARTS": "24:00", "PATROL_DISPATCH": "dispatch.yaml", "PATROL_MATTERS": "matters.yaml",
@@ -175,8 +205,10 @@ struct SettingsTests {
         #expect(settings.qos0WhenFull == .drop && settings.futureAllowanceMilliseconds == 5000)
         let week: Int64? = 604_800_000
         #expect(settings.eventRetentionMilliseconds == week)
-        #expect(settings.retentionMilliseconds == nil && settings.clock == .readings)
-        #expect(settings.historyMilliseconds == 90 * 86_400_000 && settings.minuteRetentionMilliseconds == nil)
+        #expect(settings.clock == .readings)
+        #expect(days(settings.retention[.noise]) == [60, 91, 92])
+        #expect(days(settings.retention[.vehicle]) == [3, nil, 93])
+        #expect(days(settings.retention[.bodycam]) == [94, 95, nil])
         let world = settings.world
         #expect(world.zone.identifier == "Europe/Tallinn" && world.areas.areas.map(\.code) == ["330110", "330110012"])
         #expect(world.sites.all.map(\.id) == ["s1"] && world.fences.all.map(\.id) == ["f1"])

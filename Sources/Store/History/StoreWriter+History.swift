@@ -136,14 +136,15 @@ extension StoreWriter {
         return left
     }
 
-    /// Lets the oldest run go whose readings all began before `cutoff`.
+    /// Lets a kind's oldest run go whose readings all began before `cutoff`.
     /// - Returns: whether there was one.
-    public func deleteHistory(before cutoff: Timestamp) throws(StoreError) -> Bool {
+    public func deleteHistory(_ kind: Kind, before cutoff: Timestamp) throws(StoreError) -> Bool {
         let select = try connection.prepare(
-            "SELECT run, kind, gone_rows FROM history_run WHERE max_ts < ? AND gone_id = last_id ORDER BY run LIMIT 1")
-        select.bind(1, cutoff.milliseconds)
-        guard try select.step(), let kind = Kind(rawValue: UInt8(truncatingIfNeeded: select.integer(1))) else { return false }
-        let (run, rows) = (select.integer(0), select.integer(2))
+            "SELECT run, gone_rows FROM history_run WHERE kind = ? AND max_ts < ? AND gone_id = last_id ORDER BY run LIMIT 1")
+        select.bind(1, Int64(kind.rawValue))
+        select.bind(2, cutoff.milliseconds)
+        guard try select.step() else { return false }
+        let (run, rows) = (select.integer(0), select.integer(1))
         select.reset()
         let ids = HistoryBlockID.all(ofRun: run)
         try inTransaction { () throws(StoreError) in
@@ -168,9 +169,11 @@ extension StoreWriter {
         return spans
     }
 
-    /// Readings that began up to this moment may stand in compact history, where no identity is looked for; nil: none does.
-    public func historyEdge() throws(StoreError) -> Timestamp? {
-        let select = try connection.prepare("SELECT max(max_ts) FROM history_run WHERE gone_id >= first_id")
+    /// Readings of the kind that began up to this moment may stand in compact history, where no identity is looked for; nil:
+    /// none does.
+    public func historyEdge(_ kind: Kind) throws(StoreError) -> Timestamp? {
+        let select = try connection.prepare("SELECT max(max_ts) FROM history_run WHERE kind = ? AND gone_id >= first_id")
+        select.bind(1, Int64(kind.rawValue))
         guard try select.step(), !select.isNull(0) else { return nil }
         return Timestamp(milliseconds: select.integer(0))
     }

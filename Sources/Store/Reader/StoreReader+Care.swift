@@ -57,8 +57,9 @@ extension StoreReader {
         let ask = try connection.prepare("SELECT before FROM other.minute_edge")
         let edge = try ask.step() ? Timestamp(milliseconds: ask.integer(0)) : nil
         for (view, table, columns) in tables {
-            // Minutes past their retention are gone in the other.
-            let from = StoreWriter.minuteTables.contains(table) ? max(edge ?? .distantPast, since ?? .distantPast) : since
+            // Minutes past their retention are gone in the other: where one kind's are kept for less long, both are looked at
+            // from the later edge on.
+            let from = Kind.allCases.contains { StoreWriter.minuteTables($0).contains(table) } ? max(edge ?? .distantPast, since ?? .distantPast) : since
             let filter = from.map { " WHERE bucket >= \($0.milliseconds)" } ?? ""
             let list = columns.joined(separator: ", ")
             let mine = "SELECT \(list) FROM main.\(table)\(filter)"
