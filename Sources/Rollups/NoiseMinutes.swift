@@ -289,6 +289,11 @@ public final class NoiseMinutes {
             closedLeft -= 1
             left -= 1
         }
+        // Of those that were handed over just now nothing is left to do; others may not get there for long.
+        while let slot = dirty.first, !nodes[Int(slot)].isDirty {
+            _ = dirty.next()
+            if let minutes = pass?.minutes, minutes > 0 { pass!.minutes -= 1 }
+        }
         guard var pass else { return }
         // Each minute may make buckets; memory beyond the budget is let go once they are written and committed.
         while left > 0 && pass.minutes > 0 && closed.count == 0 && (rows == nil || !buckets.isOverBudget), let slot = dirty.next() {
@@ -426,6 +431,8 @@ private struct SlotQueue {
     private var head = 0
 
     var count: Int { slots.count - head }
+
+    var first: Int32? { head < slots.count ? slots[head] : nil }
 
     mutating func append(_ slot: Int32) { slots.append(slot) }
 

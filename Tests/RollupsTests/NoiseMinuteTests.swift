@@ -55,4 +55,21 @@ private func minutes(_ readings: [Reading]) -> [NoiseRow] {
     @Test func theQuietestAndTheLoudestAreExact() {
         for level in [-20.0, 0, 200] { #expect(abs(minutes([noise(0, level)])[0].leq - level) < 1e-6) }
     }
+
+    /// In a flood of minutes that are over at once no pass gets on: those that were handed over are not kept for it.
+    @Test func whatWaitsStaysShortInAFlood() {
+        let minutes = NoiseMinutes(buckets: NoiseBuckets(zone: .utc, load: { _, _, _, _ in nil })) { _, _, _, _ in }
+        minutes.reserve(device: 0, newest: .distantPast)
+        var longest = 0
+        for index in Int64(0)..<40_000 {
+            let reading = noise(index * 60_000, 50, period: 60_000)
+            minutes.add(reading, clock: reading.ts)
+            minutes.beginFlush(input: index + 1)
+            minutes.flush(rows: 1, input: index + 1, minute: { _ in }, bucket: { _, _ in })
+            minutes.committed()
+            longest = max(longest, minutes.backlog)
+        }
+        // A thousand minutes, and the coarser buckets: three in twenty minutes.
+        #expect(longest < 9000, "\(longest)")
+    }
 }
