@@ -33,13 +33,19 @@ struct SegmentDevices {
 
     /// The ids of a device's rows in a segment, in their order; nil where `bytes` do not tell of all its rows.
     static func ids(of device: UInt32, in bytes: [UInt8], first: Int64, last: Int64) -> [Int64]? {
+        ids(in: bytes, first: first, last: last) { $0 == device }
+    }
+
+    /// The same of all devices that are wanted.
+    @inline(__always)
+    static func ids(in bytes: [UInt8], first: Int64, last: Int64, of isWanted: (UInt32) -> Bool) -> [Int64]? {
         var ids: [Int64] = []
         var id = first - 1
         var position = 0
         while position < bytes.count {
             let head = number(bytes, &position)
             id &+= head & 1 == 1 ? Int64(truncatingIfNeeded: number(bytes, &position)) &+ 1 : 1
-            if head >> 1 == UInt64(device) { ids.append(id) }
+            if isWanted(UInt32(truncatingIfNeeded: head >> 1)) { ids.append(id) }
         }
         return id == last ? ids : nil
     }

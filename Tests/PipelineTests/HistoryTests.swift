@@ -231,6 +231,25 @@ import Testing
         #expect(try StoreReader(path: rig.path).imbalances() == [])
     }
 
+    @Test func readingsOfASiteAreThoseOfItsTime() throws {
+        let rig = try Self.rig()
+        let moved = Self.readings()[Self.count / 3].ts
+        try rig.execute("""
+            UPDATE device SET site = 'here' WHERE id = 'd0';
+            INSERT INTO device_period SELECT number, \(Timestamp.distantPast.milliseconds), \(moved), NULL, NULL, 'there', NULL FROM device WHERE id = 'd0'
+            """)
+        func inputs(_ site: String) throws -> [Int64] {
+            var query = PageQuery(.readings, kind: .noise, limit: 100_000)
+            query.site = site
+            return try StoreReader(path: rig.path).page(query).rows.map { $0.last!.integer }
+        }
+        let (here, there) = (try inputs("here"), try inputs("there"))
+        #expect(here.count + there.count == Self.readings().count { $0.kind == .noise } && here.count > there.count && !there.isEmpty)
+        try sweep(rig)
+        #expect(try rig.lines("SELECT count(*) FROM history_run WHERE is_verified") == ["2"])
+        #expect(try inputs("here") == here && inputs("there") == there && inputs("elsewhere") == [])
+    }
+
     @Test func compactHistoryAndMinutesEndToo() throws {
         let rig = try Self.rig()
         try sweep(rig)

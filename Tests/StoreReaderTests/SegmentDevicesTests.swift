@@ -74,16 +74,29 @@ import Testing
         #expect(try reader.segmentDamage().count == 2)
         try fixture.writer.mendSegments()
         #expect(try reader.segmentDamage() == [])
-        for number in 0..<60 {
+        // One of the meters was elsewhere in the first half.
+        let moved = Timestamp(milliseconds: start + Int64(total) * 500)
+        try fixture.commit {
+            _ = try $0.rows("UPDATE device SET site = 's' || (number % 2), area = '33011' || number")
+            try $0.write(placeBefore: Device(number: 1, kind: .noise, id: "meter-1", gateway: "gw", area: "44", site: "old"), until: moved)
+        }
+        func place(_ reading: Reading) -> (site: String, area: String) {
+            reading.device == 1 && reading.ts < moved ? ("old", "44") : ("s\(reading.device % 2)", "33011\(reading.device)")
+        }
+        for number in 0..<90 {
             // As an older Patrol left it.
-            if number == 50 { try fixture.commit { _ = try $0.rows("ALTER TABLE raw_segment DROP COLUMN devices") } }
+            if number == 75 { try fixture.commit { _ = try $0.rows("ALTER TABLE raw_segment DROP COLUMN devices") } }
             let moments = (0..<2).map { _ in start + Int64.random(in: -1000...Int64(total) * 1000, using: &random) }.sorted()
             var query = PageQuery(.readings, limit: Int.random(in: 1...3000, using: &random))
             if Int.random(in: 0..<4, using: &random) > 0 { query.device = "meter-\(Int.random(in: 0..<5, using: &random))" }
+            if Int.random(in: 0..<3, using: &random) == 0 { query.site = ["s0", "s1", "old", "none"].randomElement(using: &random)! }
+            if Int.random(in: 0..<3, using: &random) == 0 { query.area = ["33011", "330112", "44", "4", "5"].randomElement(using: &random)! }
             if Bool.random(using: &random) { query.since = Timestamp(milliseconds: moments[0]) }
             if Bool.random(using: &random) { query.until = Timestamp(milliseconds: moments[1]) }
             let wanted = all.reversed().filter { row in
                 query.device.map { $0 == "meter-\(row.reading.device)" } ?? true
+                    && query.site.map { $0 == place(row.reading).site } ?? true
+                    && query.area.map { place(row.reading).area.hasPrefix($0) } ?? true
                     && query.since.map { row.reading.ts >= $0 } ?? true && query.until.map { row.reading.ts < $0 } ?? true
             }.map(\.number)
             var found: [Int64] = []

@@ -22,14 +22,10 @@ struct ReadingPage {
 
     consuming func read() throws(StoreError) -> StorePage {
         var page = StorePage(columns: RawLayout(kind).viewNames, rows: [], next: nil)
-        var device: UInt32?
-        if let id = query.device {
-            guard let number = try number(of: id) else { return page }
-            device = number
-        }
-        if query.limit == 0 { return page }
-        try readRows(device)
-        try readHistory(device)
+        let choice = try ReadingChoice(query, kind: kind, connection)
+        if query.limit == 0 || choice?.spans.isEmpty == true { return page }
+        try readRows(choice)
+        try readHistory(choice)
         let names = try connection.prepare("SELECT id, gateway FROM device WHERE number = ?")
         var known: [UInt32: (id: String, gateway: String)] = [:]
         for stored in found {
@@ -49,21 +45,14 @@ struct ReadingPage {
         return page
     }
 
-    private func number(of id: String) throws(StoreError) -> UInt32? {
-        let select = try connection.prepare("SELECT number FROM device WHERE id = ? AND kind = ?")
-        select.bind(1, id)
-        select.bind(2, kind.name)
-        return try select.step() ? UInt32(truncatingIfNeeded: select.integer(0)) : nil
-    }
-
-    /// Behind the last full segment all rows are looked at; in segments that can hold the time those of the device, or all.
-    private mutating func readRows(_ device: UInt32?) throws(StoreError) {
+    /// Behind the last full segment all rows are looked at; in segments that can hold the time those of the devices, or all.
+    private mutating func readRows(_ choice: ReadingChoice?) throws(StoreError) {
         let select = RawLayout(kind).selectSQL
         // What turns most rows away comes first.
-        let ofDevice = device.map { "device = \($0) AND" } ?? ""
+        let chosen = choice.map { "\($0.condition) AND" } ?? ""
         let inTime = "AND ts >= \(from.milliseconds) AND ts < \(to.milliseconds) ORDER BY id DESC LIMIT ?"
-        let scan = try connection.prepare("\(select) WHERE \(ofDevice) id BETWEEN ? AND ? \(inTime)")
-        let list = try connection.prepare("\(select) WHERE id IN (SELECT value FROM json_each(?)) \(inTime)")
+        let scan = try connection.prepare("\(select) WHERE \(chosen) id BETWEEN ? AND ? \(inTime)")
+        let list = try connection.prepare("\(select) WHERE \(chosen) id IN (SELECT value FROM json_each(?)) \(inTime)")
         func take(_ statement: Statement, limitAt limit: Int32) throws(StoreError) {
             statement.bind(limit, Int64(query.limit - found.count))
             while try statement.step() { found.append(RawRow.decode(kind, statement)) }
@@ -89,7 +78,7 @@ struct ReadingPage {
         while found.count < query.limit {
             guard try segments.step() else { return }
             let (first, last) = (segments.integer(0), segments.integer(1))
-            guard let device, let ids = SegmentDevices.ids(of: device, in: segments.bytes(2), first: first, last: last) else {
+            guard let ids = choice?.ids(in: segments.bytes(2), first: first, last: last) else {
                 try read(first, last)
                 continue
             }
@@ -99,7 +88,7 @@ struct ReadingPage {
     }
 
     /// A whole run is decoded where no device is named.
-    private mutating func readHistory(_ device: UInt32?) throws(StoreError) {
+    private mutating func readHistory(_ choice: ReadingChoice?) throws(StoreError) {
         let history = HistoryReader(connection)
         func cut() {
             found.sort { $0.input > $1.input }
@@ -110,13 +99,15 @@ struct ReadingPage {
         for run in try history.runs(kind: kind, from: from, to: to).reversed() where run.first < end {
             // Runs share no numbers: those of older runs are lower.
             if found.count == query.limit, run.gone < found.last!.input { break }
-            try history.forEach(
-                in: run, device: device, from: from, to: to, damaged: { broken.insert($0) },
-                { stored in
-                    guard stored.input < end else { return }
-                    found.append(stored)
-                    if found.count >= 2 * query.limit + 4096 { cut() }
-                })
+            for device in choice?.spans.keys.map(Optional.some) ?? [nil] {
+                try history.forEach(
+                    in: run, device: device, from: from, to: to, damaged: { broken.insert($0) },
+                    { stored in
+                        guard stored.input < end, choice?.holds(stored.reading) ?? true else { return }
+                        found.append(stored)
+                        if found.count >= 2 * query.limit + 4096 { cut() }
+                    })
+            }
             cut()
         }
     }

@@ -3,6 +3,17 @@ public import Telemetry
 /// What can be read page by page.
 public enum StoreCollection: String, Sendable, CaseIterable {
     case readings, minutes, alerts, silences, tasks, rejects, devices, counts
+
+    /// Whether it can be asked by site and area.
+    public var hasPlaces: Bool {
+        switch self {
+        case .readings, .minutes, .alerts, .tasks, .devices: true
+        case .silences, .rejects, .counts: false
+        }
+    }
+
+    /// Whether it can be asked by time.
+    public var hasTimes: Bool { self != .devices && self != .counts }
 }
 
 /// Where a page ended: the key of its last row. As text `number` or `number~rest`.
@@ -39,6 +50,8 @@ public struct PageQuery: Sendable {
     public var kind: Kind?
     /// The device's id.
     public var device: String?
+    /// The site's id; the code of the area or of one above it. Of readings: where the device was then.
+    public var site: String?, area: String?
     /// Of alerts: their state; of tasks: their stage.
     public var state: String?
     /// From this moment on, and before that one: `ts`, `bucket`, `started_at`, `created_at` or `received`.

@@ -11,6 +11,8 @@ private struct Source {
     var device: String?
     var state: String?
     var kind: String?
+    /// Columns of a device's or an alert's place.
+    var site: String?, area: String?
 
     /// Nil for readings (``ReadingPage``).
     init?(_ query: PageQuery) {
@@ -21,6 +23,7 @@ private struct Source {
             // CROSS JOIN keeps SQLite from walking the devices first: the order is the minutes' own key.
             (from, keys) = ("noise_minute r CROSS JOIN device d ON d.number = r.device", ["r.bucket", "r.device * 2 + r.flagged"])
             (time, device) = ("r.bucket", "r.device IN (SELECT number FROM device WHERE id = ?)")
+            (site, area) = ("d.site", "d.area")
         case .alerts:
             columns = """
                 a.id, a.rule, a.device, a.site, a.area, a.severity, a.state, a.started_at, a.fired_at, a.resolved_at, a.value, \
@@ -28,6 +31,7 @@ private struct Source {
                 """
             (from, keys) = ("alert a LEFT JOIN device d ON d.number = a.device_number", ["a.started_at", "a.id"])
             (time, device, state) = ("a.started_at", "a.device = ?", "a.state")
+            (site, area) = ("a.site", "a.area")
         case .silences:
             columns = "s.id, s.author, s.role, s.reason, s.created_at, s.starts_at, s.ends_at, s.match, s.ended_at, s.ended_by"
             (from, keys, time) = ("silence s", ["s.number"], "s.created_at")
@@ -39,6 +43,7 @@ private struct Source {
                 """
             (from, keys) = ("task t LEFT JOIN alert a ON a.id = t.alert_id", ["t.created_at", "t.id"])
             (time, device, state) = ("t.created_at", "a.device = ?", "t.stage")
+            (site, area) = ("a.site", "t.area")
         case .rejects:
             columns = "x.received, x.gateway, x.topic, x.device, x.field, x.reason, x.payload"
             (from, keys) = ("reject x", ["x.id"])
@@ -50,6 +55,7 @@ private struct Source {
                 """
             (from, keys, ascends) = ("device d LEFT JOIN device_page s ON s.page = d.number / \(DeviceStatePage.devices)", ["d.number"], true)
             (device, kind) = ("d.id = ?", "d.kind")
+            (site, area) = ("d.site", "d.area")
         case .counts:
             (columns, from, keys) = ("c.*", "message_count c", ["0"])
         }
@@ -80,6 +86,8 @@ extension StoreReader {
         if let device = query.device { add(source.device, .text(device)) }
         if let since = query.since { add(source.time.map { "\($0) >= ?" }, .integer(since.milliseconds)) }
         if let until = query.until { add(source.time.map { "\($0) < ?" }, .integer(until.milliseconds)) }
+        if let site = query.site { add(source.site.map { "\($0) = ?" }, .text(site)) }
+        if let area = query.area { add(source.area.map { "instr(\($0), ?) = 1" }, .text(area)) }
         if let state = query.state { add(source.state.map { "\($0) = ?" }, .text(state)) }
         if let kind = query.kind { add(source.kind.map { "\($0) = ?" }, .text(kind.name)) }
         if let cursor = query.cursor, query.collection != .counts {

@@ -27,19 +27,23 @@ enum QuerySubject: ExpressibleByArgument {
 
 /// Options that only rollups have.
 struct RollupOptionGroup: ParsableArguments {
-    @Option(help: "Rollups: a stretch of local time: yesterday, last night, 2024-06-07 night, 2024-06, 2024-06-01..2024-06-07.")
+    @Option(help: "A stretch of local time: yesterday, last night, 2024-06-07 night, 2024-06, 2024-06-01..2024-06-07.")
     var period: String?
     @Option(help: "Rollups: 1m, 10m, 20m, 1h or 1d; chosen by the length of the period where it is not given.") var step: String?
-    @Option(help: "Rollups: devices of a site.") var site: String?
-    @Option(help: "Rollups: devices of an area and all below it, by its code.") var area: String?
+    @Option(help: "Devices of a site.") var site: String?
+    @Option(help: "Devices of an area and all below it, by its code.") var area: String?
     @Flag(help: "Noise: also what flagged readings (rain, wind, calibration, fault) make, which is no evidence.") var flagged = false
 
-    func refuse(for what: String) throws {
-        for (name, isGiven) in [
-            ("--period", period != nil), ("--step", step != nil), ("--site", site != nil), ("--area", area != nil), ("--flagged", flagged),
-        ] where isGiven {
-            throw Exit.fail("\(name) is of rollups (\(RollupCollection.allCases.map(\.rawValue).joined(separator: ", "))), not of \(what)", Exit.usage)
+    /// What cannot be asked of a collection.
+    func refuse(for collection: StoreCollection) throws {
+        for (name, isGiven) in [("--step", step != nil), ("--flagged", flagged)] where isGiven {
+            let names = RollupCollection.allCases.map(\.rawValue).joined(separator: ", ")
+            throw Exit.fail("\(name) is of rollups (\(names)), not of \(collection.rawValue)", Exit.usage)
         }
+        for (name, isGiven) in [("--site", site != nil), ("--area", area != nil)] where isGiven && !collection.hasPlaces {
+            throw Exit.fail("\(collection.rawValue) have no place: leave \(name) away", Exit.usage)
+        }
+        if period != nil && !collection.hasTimes { throw Exit.fail("\(collection.rawValue) have no time: leave --period away", Exit.usage) }
     }
 }
 

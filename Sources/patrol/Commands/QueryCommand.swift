@@ -14,6 +14,7 @@ struct QueryCommand: ParsableCommand {
 
             EXAMPLES
               patrol query readings --kind noise --device meter-7 --since 10m
+              patrol query readings --site exam-1 --period "last night"
               patrol query minutes --device meter-7 --since 2024-06-07T22:00 --until 2024-06-08T06:00 --format csv
               patrol query alerts --since 1d --format json
               patrol query rejects --limit 5
@@ -26,7 +27,7 @@ struct QueryCommand: ParsableCommand {
             """)
 
     @Argument(
-        help: "noise, vehicle, bodycam, stops, exceedance, fences or duty: by period; or readings, minutes, alerts, tasks, rejects, devices, counts.")
+        help: "noise, vehicle, bodycam, stops, exceedance, fences, duty, readings, minutes, alerts, tasks, rejects, devices, counts.")
     var what: QuerySubject
     @OptionGroup var rollups: RollupOptionGroup
     @Option(help: "Of readings and devices: noise (the default for readings), vehicle or bodycam.") var kind: String?
@@ -62,10 +63,15 @@ struct QueryCommand: ParsableCommand {
         case .rollup(let rollups): return try rollup(rollups, reader, since: from, until: to, format, zone)
         case .pages(let pages): collection = pages
         }
-        try rollups.refuse(for: collection.rawValue)
+        try rollups.refuse(for: collection)
         var query = PageQuery(
             collection, kind: ofKind, device: device, state: state, since: from.map(Timestamp.init(milliseconds:)),
             until: to.map(Timestamp.init(milliseconds:)))
+        if rollups.period != nil {
+            let period = try range(reader, since: from, until: to, Timestamp(milliseconds: Int64(Date().timeIntervalSince1970 * 1000)))
+            (query.since, query.until) = (period.from, period.to)
+        }
+        (query.site, query.area) = (rollups.site, rollups.area)
         var columns: [String] = []
         var rows: [[StoreValue]] = []
         var damaged: Set<String> = []
