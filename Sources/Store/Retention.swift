@@ -20,7 +20,11 @@ extension StoreWriter {
         let rows = try inTransaction { () throws(StoreError) in
             try connection.execute("DELETE FROM \(RawLayout(kind).tableName) WHERE id BETWEEN \(segment.first) AND \(segment.last)")
             let rows = unsafe Int(sqlite3_changes(connection.handle))
-            try connection.execute("DELETE FROM raw_segment WHERE kind = \(kind.rawValue) AND first_id = \(segment.first)")
+            try connection.execute(
+                """
+                DELETE FROM raw_segment WHERE kind = \(kind.rawValue) AND first_id = \(segment.first);
+                DELETE FROM segment_devices WHERE first_id = \(segment.first)
+                """)
             try addDeleted(kind, Int64(rows))
             return rows
         }

@@ -43,6 +43,7 @@ enum Schema {
         migrator.registerMigration("ids from two gateways") { try $0.execute(sql: contestedColumn) }
         registerWholeMinutes(&migrator)
         migrator.registerMigration("devices of segments") { try $0.execute(sql: "ALTER TABLE raw_segment ADD COLUMN devices BLOB") }
+        migrator.registerMigration("devices of segments apart") { try $0.execute(sql: SegmentDevices.migration) }
         return migrator
     }
 

@@ -1,9 +1,10 @@
 import Telemetry
 
 extension Connection {
-    /// `devices` as an expression: a store that only an older Patrol has written to has no such column.
+    /// ``SegmentDevices`` of a row of `raw_segment` as an expression: a store that only an older Patrol has written to has none.
     func devicesOfSegments() throws(StoreError) -> String {
-        try prepare("SELECT 1 FROM pragma_table_info('raw_segment') WHERE name = 'devices'").step() ? "devices" : "NULL"
+        try prepare("SELECT 1 FROM sqlite_master WHERE name = 'segment_devices'").step()
+            ? "(SELECT devices FROM segment_devices s WHERE s.first_id = raw_segment.first_id)" : "NULL"
     }
 
     /// Full segments that do not say what their rows say: look-ups would pass over readings. Each with its rows is read in a
@@ -50,7 +51,7 @@ extension StoreReader {
             try connection.forEachWrongSegment(kind) { segment in
                 words.append(
                     """
-                    \(kind.name): raw_segment says of the rows \(segment.first) to \(segment.last) other times or devices than they \
+                    \(kind.name): the store says of the rows \(segment.first) to \(segment.last) other times or devices than they \
                     have, so that readings may not be found; 'patrol repair rollups' mends it
                     """)
             }

@@ -1,9 +1,17 @@
 /// Whose each row of a segment is, so that the rows of one device are found without reading those of all others: some two
-/// bytes a row in `raw_segment.devices`.
+/// bytes a row in `segment_devices`, by the segment's `first_id` (decision 0098).
 ///
 /// For each row in the order of ids a LEB128 number, the device's number * 2 + 1 where ids are skipped before the row, and
 /// then how many as another one; else + 0.
 struct SegmentDevices {
+    /// Out of `raw_segment`, where they had been put first: SQLite reads all bytes of a row in order to know whether it is
+    /// still of the kind.
+    static let migration = """
+        CREATE TABLE segment_devices (first_id INTEGER PRIMARY KEY, devices BLOB NOT NULL);
+        INSERT INTO segment_devices SELECT first_id, devices FROM raw_segment WHERE devices IS NOT NULL;
+        ALTER TABLE raw_segment DROP COLUMN devices;
+        """
+
     private(set) var bytes: [UInt8] = []
     private var last: Int64 = 0
 

@@ -63,7 +63,10 @@ extension StoreWriter {
         insert.bind(3, segment.last)
         insert.bind(4, segment.minTs.milliseconds)
         insert.bind(5, segment.maxTs.milliseconds)
-        if let devices = segment.devices { insert.bindBlob(6, devices) } else { insert.bindNull(6) }
         try insert.run()
+        guard let devices = segment.devices else { return }
+        statements.segmentDevices.bind(1, segment.first)
+        statements.segmentDevices.bindBlob(2, devices)
+        try statements.segmentDevices.run()
     }
 }

@@ -4,6 +4,7 @@ struct WriterStatements {
     let deviceGateway: Statement
     let devicePage: Statement
     let segment: Statement
+    let segmentDevices: Statement
     let engineState: Statement
     let clock: Statement
     let count: Statement
@@ -25,7 +26,8 @@ struct WriterStatements {
             """)
         deviceGateway = try connection.prepare("UPDATE device SET gateway = ? WHERE number = ?")
         devicePage = try connection.prepare("INSERT OR REPLACE INTO device_page VALUES (?,?)")
-        segment = try connection.prepare("INSERT OR REPLACE INTO raw_segment VALUES (?,?,?,?,?,?)")
+        segment = try connection.prepare("INSERT OR REPLACE INTO raw_segment VALUES (?,?,?,?,?)")
+        segmentDevices = try connection.prepare("INSERT OR REPLACE INTO segment_devices VALUES (?,?)")
         engineState = try connection.prepare(
             "UPDATE engine_state SET clock = ?, input = ?, checkpoint_input = ?, minutes_input = ?")
         clock = try connection.prepare(

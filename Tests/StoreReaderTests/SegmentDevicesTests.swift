@@ -59,17 +59,21 @@ import Testing
             }
         }
         let reader = try StoreReader(path: fixture.path)
-        let known = try reader.rows("SELECT count(*), count(devices) FROM raw_segment").rows[0].map(\.integer)
+        let known = try reader.rows("SELECT (SELECT count(*) FROM raw_segment), (SELECT count(*) FROM segment_devices)").rows[0].map(\.integer)
         #expect(known[0] >= 3 && known[1] >= 1 && known[1] < known[0])
         #expect(try reader.segmentDamage() == [])
         // One device's number is not that of the row; one segment ends too early.
         try fixture.commit {
             _ = try $0.rows(
                 """
-                UPDATE raw_segment SET devices = CAST(x'0A' || substr(devices, 2) AS BLOB)
-                  WHERE first_id = (SELECT min(first_id) FROM raw_segment WHERE devices IS NOT NULL)
+                UPDATE segment_devices SET devices = CAST(x'0A' || substr(devices, 2) AS BLOB)
+                  WHERE first_id = (SELECT min(first_id) FROM segment_devices)
                 """)
-            _ = try $0.rows("UPDATE raw_segment SET max_ts = max_ts - 1 WHERE first_id = (SELECT max(first_id) FROM raw_segment WHERE devices IS NULL)")
+            _ = try $0.rows(
+                """
+                UPDATE raw_segment SET max_ts = max_ts - 1
+                  WHERE first_id = (SELECT max(first_id) FROM raw_segment WHERE first_id NOT IN (SELECT first_id FROM segment_devices))
+                """)
         }
         #expect(try reader.segmentDamage().count == 2)
         try fixture.writer.mendSegments()
@@ -85,7 +89,7 @@ import Testing
         }
         for number in 0..<90 {
             // As an older Patrol left it.
-            if number == 75 { try fixture.commit { _ = try $0.rows("ALTER TABLE raw_segment DROP COLUMN devices") } }
+            if number == 75 { try fixture.commit { _ = try $0.rows("DROP TABLE segment_devices") } }
             let moments = (0..<2).map { _ in start + Int64.random(in: -1000...Int64(total) * 1000, using: &random) }.sorted()
             var query = PageQuery(.readings, limit: Int.random(in: 1...3000, using: &random))
             if Int.random(in: 0..<4, using: &random) > 0 { query.device = "meter-\(Int.random(in: 0..<5, using: &random))" }

@@ -75,6 +75,8 @@ extension StoreWriter {
             let gone = try deleteRows(first...last, about: rows, of: RawLayout(run.kind).tableName)
             try connection.execute(
                 """
+                DELETE FROM segment_devices WHERE first_id IN (
+                  SELECT first_id FROM raw_segment WHERE kind = \(run.kind.rawValue) AND first_id BETWEEN \(first) AND \(last));
                 DELETE FROM raw_segment WHERE kind = \(run.kind.rawValue) AND first_id BETWEEN \(first) AND \(last);
                 UPDATE history_run SET gone_id = \(last), gone_rows = gone_rows + \(gone) WHERE run = \(run.run)
                 """)

@@ -63,10 +63,9 @@ struct ReadingPage {
             scan.bind(2, min(last, end - 1))
             try take(scan, limitAt: 3)
         }
-        let edge = try connection.prepare("SELECT coalesce(max(last_id), 0) FROM raw_segment WHERE kind = ?")
+        let edge = try connection.prepare("SELECT last_id FROM raw_segment WHERE kind = ? ORDER BY first_id DESC LIMIT 1")
         edge.bind(1, Int64(kind.rawValue))
-        guard try edge.step() else { return }
-        try read(edge.integer(0) + 1, .max)
+        try read(try edge.step() ? edge.integer(0) + 1 : 0, .max)
         let segments = try connection.prepare(
             """
             SELECT first_id, last_id, \(try connection.devicesOfSegments()) FROM raw_segment WHERE kind = ? AND max_ts >= ? AND min_ts < ? AND first_id < ?
