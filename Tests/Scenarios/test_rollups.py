@@ -142,9 +142,15 @@ class Rollups(Folder):
             [json.loads(line)["bucket"] for line in one.stdout.splitlines()],
             [b for b, in query(store, "SELECT bucket FROM noise_1h WHERE device = 'm1' AND flagged = 0 ORDER BY bucket")])
         self.assertIn("█", patrol("query", "noise", "--store", store, "--period", "2024-06-07").stdout)
+        raw = patrol("query", "readings", "--store", store, "--period", "2024-06-07 night", "--format", "json", "--limit", "1000000")
+        wanted = query(store, f"SELECT input FROM noise WHERE ts >= {begin} AND ts < {begin + 8 * 3_600_000} ORDER BY input DESC")
+        self.assertTrue(wanted)
+        self.assertEqual([(json.loads(line)["input"],) for line in raw.stdout.splitlines()], wanted)
         for arguments, code, words in [
                 (["noise", "--period", "noon"], 2, "yesterday"), (["noise", "--device", "m9", "--period", "2024-06-07"], 1, "did you mean 'm"),
-                (["noise", "--step", "5m", "--period", "2024-06"], 2, "20m"), (["alerts", "--period", "2024"], 2, "--period")]:
+                (["noise", "--step", "5m", "--period", "2024-06"], 2, "20m"), (["devices", "--period", "2024"], 2, "--period"),
+                (["readings", "--period", "2024", "--since", "1d"], 2, "not both"), (["rejects", "--site", "x"], 2, "--site"),
+                (["readings", "--step", "1h"], 2, "of rollups")]:
             wrong = patrol("query", *arguments, "--store", store)
             self.assertEqual(wrong.returncode, code, wrong.stderr)
             self.assertIn(words, wrong.stderr)
