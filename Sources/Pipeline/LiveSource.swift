@@ -27,6 +27,8 @@ final class LiveSource: SubscriberHandler, @unchecked Sendable {
         static let publishSlots = 128
         /// In a flood a batch may wait so long for more, although the socket is empty for a moment.
         static let floodBatchMilliseconds: Int64 = 4
+        /// So long after the subscription everything has been called that only a start needs.
+        static let startNanoseconds: Int64 = 100_000_000
         /// A difference of so much between two looks is a jump; less is the clock being steered.
         static let clockStepMilliseconds: Int64 = 500
         /// The broker must answer CONNECT and SUBSCRIBE within this.
@@ -54,6 +56,9 @@ final class LiveSource: SubscriberHandler, @unchecked Sendable {
     private var flood = FloodMeter()
     /// When the first reading came whose commit is not asked for yet, monotonic ns.
     private var batchStartedAt: Int64 = 0
+    private var hasStarted = false
+    /// When the pages of the start may go, monotonic ns.
+    private var startEndsAt: Int64?
     /// In a flood the socket is left alone for a millisecond, so that a wake-up brings many messages and a commit more.
     private var isNapping = false
 
@@ -113,6 +118,10 @@ final class LiveSource: SubscriberHandler, @unchecked Sendable {
                     backoff.succeeded()
                     status.broker(nil)
                     logger.info("subscribed to \(topicRoot)/in/# at \(connection.address)")
+                    if !hasStarted { startEndsAt = ServerClock.monotonicNanoseconds + Options.startNanoseconds }
+                }
+                if let end = startEndsAt, ServerClock.monotonicNanoseconds >= end {
+                    (hasStarted, startEndsAt) = (true, nil)
                     StartPages.letGo()
                 }
                 if subscriber.state == .connecting, elapsed(since: started) > options.handshakeMilliseconds {
