@@ -36,14 +36,18 @@ public final class NoiseBuckets {
     private var queue: [Int32] = []
     private var queueHead = 0
     private var hand = 0
+    /// By series the ten minutes that stand apart (see ``targets(_:_:since:)``), −1 where none do.
+    private var apart: [Int32] = []
     /// Spans of long readings by slot and part (0 the bucket itself); rare.
     private var long: [Int64: TimeSpans] = [:]
     private var writer = NoiseStateWriter()
 
-    /// Time by bin + 200 of the minute that is being merged, and which bins of it are not zero.
-    private let scratch: UnsafeMutablePointer<UInt64>
-    private let touched: UnsafeMutablePointer<Int32>
-    private var touchedCount = 0
+    /// Time by level that the minute which is being merged has gained, and its quietest and loudest bin.
+    // Grown by doubling, freed in deinit.
+    private var gained: UnsafeMutablePointer<NoiseTime>
+    private var gainedCapacity = 256
+    private var gainedCount = 0
+    private var lowestBin = Int32.max, highestBin = Int32.min
     /// What the minute that is being merged covered before its gain, and with it; as of ``cover(before:after:)``.
     private var coveredBefore = TimeSpans(), coveredAfter = TimeSpans()
 
@@ -58,15 +62,12 @@ public final class NoiseBuckets {
         self.budgetBytes = budgetBytes
         self.allowanceMilliseconds = allowanceMilliseconds
         unsafe nodes = .allocate(capacity: capacity)
-        unsafe scratch = .allocate(capacity: 2201)
-        unsafe scratch.initialize(repeating: 0, count: 2201)
-        unsafe touched = .allocate(capacity: 2201)
+        unsafe gained = .allocate(capacity: gainedCapacity)
     }
 
     deinit {
         unsafe nodes.deallocate()
-        unsafe scratch.deallocate()
-        unsafe touched.deallocate()
+        unsafe gained.deallocate()
     }
 
     // MARK: Finding
@@ -94,10 +95,7 @@ public final class NoiseBuckets {
             slot = freed
         } else {
             if count == capacity {
-                let larger = UnsafeMutablePointer<NoiseAccumulator>.allocate(capacity: capacity * 2)
-                unsafe larger.update(from: nodes, count: count)
-                unsafe nodes.deallocate()
-                unsafe nodes = larger
+                unsafe NoiseBuckets.double(&nodes, count: count)
                 capacity *= 2
             }
             slot = Int32(count)
@@ -111,8 +109,20 @@ public final class NoiseBuckets {
             for part in 0..<NoisePeriod.count { unsafe node.pointee.withPart(part) { $0 = NoiseSums() } }
         }
         places.insert(NoiseAccumulator.key(series, span, bucket), slot)
-        if let stored = load(series >> 1, series & 1 == 1, span, bucket) { restore(slot, from: stored) }
+        if let stored = load(series >> 1, series & 1 == 1, span, bucket) {
+            restore(slot, from: stored)
+        } else {
+            unsafe node.pointee.isNew = true
+        }
         return slot
+    }
+
+    /// A piece twice as large in its place; all of it is in use.
+    private static func double<Element: BitwiseCopyable>(_ piece: inout UnsafeMutablePointer<Element>, count: Int) {
+        let larger = UnsafeMutablePointer<Element>.allocate(capacity: count * 2)
+        unsafe larger.update(from: piece, count: count)
+        unsafe piece.deallocate()
+        unsafe piece = larger
     }
 
     private func restore(_ slot: Int32, from stored: StoredNoiseBucket) {
@@ -160,11 +170,60 @@ public final class NoiseBuckets {
         /// The end of the first value that the minute has a part in: of the date or one of its periods.
         var end = Timestamp.distantPast
         var endBefore = Timestamp.distantPast
+        /// The ten minutes had no row, and nothing was added to them before.
+        var areNew = false
+
+        init() {}
+        init(tenMinutes: Int32) { slots[0] = tenMinutes }
     }
 
-    func targets(_ series: UInt32, _ minute: Timestamp) -> Targets {
+    /// The buckets that a minute is added to now. Where its ten minutes are new they stand apart: this minute and those that follow are added to them
+    /// alone, and the coarser buckets get all of it at once (``settle(_:)``) when the series goes on to other ten minutes, or
+    /// before one of them is written. They are dirty from the beginning, so that a start knows what their rows may miss.
+    func targets(_ series: UInt32, _ minute: Timestamp, since: Int64) -> Targets {
+        while apart.count <= Int(series) { apart.append(-1) }
+        let start = minute.bucketStart(widthMilliseconds: 600_000)
+        let known = apart[Int(series)]
+        if known >= 0, unsafe nodes[Int(known)].bucket == start { return Targets(tenMinutes: known) }
+        let targets = allTargets(series, minute)
+        guard targets.areNew, !needsSpans(targets) else { return targets }
+        let day = calendar.day(containing: minute)
+        if day.hasBoundary(in: start, start + 600_000) || calendar.day(day.day + -1).hasBoundary(in: start, start + 600_000) {
+            return targets
+        }
+        settle(series)
+        apart[Int(series)] = targets.slots[0]
+        for index in 0..<5 where targets.slots[index] >= 0 { markDirty(targets.slots[index], since: since) }
+        return Targets(tenMinutes: targets.slots[0])
+    }
+
+    /// Adds the ten minutes of a series that stand apart to the coarser buckets.
+    private func settle(_ series: UInt32) {
+        guard Int(series) < apart.count, apart[Int(series)] >= 0 else { return }
+        let node = unsafe nodes[Int(apart[Int(series)])]
+        apart[Int(series)] = -1
+        var delta = NoiseDelta()
+        delta.energy = node.sums.energy
+        delta.total = node.sums.total
+        delta.coveredGain = node.sums.coveredByShort
+        delta.beginning = node.samples - node.continuing
+        delta.continuing = node.continuing
+        delta.lmax = node.lmax
+        delta.lmin = node.lmin
+        delta.late = node.late
+        var targets = allTargets(series, node.bucket)
+        targets.slots[0] = -1
+        add(delta, from: node.bucket, to: targets) { $0.add(node.histogram, pool: pool) }
+    }
+
+    /// The buckets that a minute is part of.
+    func allTargets(_ series: UInt32, _ minute: Timestamp) -> Targets {
         var targets = Targets()
         targets.slots[0] = slot(series, .tenMinutes, minute, width: 600_000)
+        if targets.slots[0] >= 0 {
+            unsafe targets.areNew = nodes[Int(targets.slots[0])].isNew
+            unsafe nodes[Int(targets.slots[0])].isNew = false
+        }
         targets.slots[1] = slot(series, .twentyMinutes, minute, width: 1_200_000)
         targets.slots[2] = slot(series, .hour, minute, width: 3_600_000)
         let day = calendar.day(containing: minute)
@@ -192,29 +251,48 @@ public final class NoiseBuckets {
 
     /// Time at a level of the minute that is merged next.
     @inline(__always)
-    func collect(millidecibels: Int32, milliseconds: UInt64) {
+    func collect(millidecibels: Int32, milliseconds: UInt16) {
         let bin = NoiseMath.bin(millidecibels: millidecibels)
-        if unsafe scratch[Int(bin + 200)] == 0 {
-            unsafe touched[touchedCount] = bin
-            touchedCount += 1
+        if gainedCount == gainedCapacity {
+            unsafe NoiseBuckets.double(&gained, count: gainedCount)
+            gainedCapacity *= 2
         }
-        unsafe scratch[Int(bin + 200)] += milliseconds
+        unsafe gained[gainedCount] = NoiseTime(bin: Int16(truncatingIfNeeded: bin), milliseconds: milliseconds)
+        gainedCount += 1
+        lowestBin = min(lowestBin, bin)
+        highestBin = max(highestBin, bin)
     }
 
     /// Adds what a minute has gained, with the collected levels, to the buckets that `includes` says.
     /// - Parameter since: every reading up to this input stands in the rows already.
     func merge(_ delta: NoiseDelta, minute: Timestamp, into targets: Targets, since: Int64, includes: UInt8 = 0b11111) {
-        sortTouched()
-        for index in 0..<5 where targets.slots[index] >= 0 && includes >> UInt8(index) & 1 == 1 {
+        var targets = targets
+        for index in 0..<5 where includes >> UInt8(index) & 1 == 0 { targets.slots[index] = -1 }
+        add(delta, from: minute, to: targets) { histogram in
+            unsafe histogram.add(
+                UnsafeBufferPointer(start: gained, count: gainedCount), from: lowestBin, to: highestBin,
+                milliseconds: UInt64(delta.total), pool: pool)
+        }
+        for index in 0..<5 where targets.slots[index] >= 0 { markDirty(targets.slots[index], since: since) }
+        gainedCount = 0
+        (lowestBin, highestBin) = (.max, .min)
+    }
+
+    /// - Parameter start: of the stretch of time that the gain belongs to.
+    @inline(__always)
+    private func add(_ delta: NoiseDelta, from start: Timestamp, to targets: Targets, histogram: (inout NoiseHistogram) -> Void) {
+        for index in 0..<5 where targets.slots[index] >= 0 {
             let slot = targets.slots[index]
             let node = unsafe nodes + Int(slot)
             if index < 4 {
+                let continuing = unsafe start == node.pointee.bucket ? delta.continuing : 0
                 unsafe node.pointee.sums.add(delta)
-                unsafe node.pointee.samples += delta.beginning + (minute == node.pointee.bucket ? delta.continuing : 0)
+                unsafe node.pointee.samples += delta.beginning + continuing
+                unsafe node.pointee.continuing += continuing
                 unsafe node.pointee.lmax = unsafe max(node.pointee.lmax, delta.lmax)
                 unsafe node.pointee.lmin = unsafe min(node.pointee.lmin, delta.lmin)
-                unsafe node.pointee.histogram.add(
-                    descending: UnsafeBufferPointer(start: touched, count: touchedCount), milliseconds: scratch, pool: pool)
+                unsafe node.pointee.late = unsafe max(node.pointee.late, delta.late)
+                unsafe histogram(&node.pointee.histogram)
                 unsafe revise(node, at: delta.late, end: index == 3 ? targets.end : node.pointee.end)
                 if unsafe node.pointee.hasLong { addBoth(slot, part: 0) }
             }
@@ -226,30 +304,6 @@ public final class NoiseBuckets {
                 }
                 if index == 4 { unsafe revise(node, at: delta.late, end: targets.endBefore) }
             }
-            markDirty(slot, since: since)
-        }
-        for position in 0..<touchedCount { unsafe scratch[Int(touched[position] + 200)] = 0 }
-        touchedCount = 0
-    }
-
-    /// From the loudest down.
-    private func sortTouched() {
-        if touchedCount > 100 {
-            touchedCount = 0
-            for bin in (-200...2000).reversed() where unsafe scratch[bin + 200] > 0 {
-                unsafe touched[touchedCount] = Int32(bin)
-                touchedCount += 1
-            }
-            return
-        }
-        for index in 1..<max(1, touchedCount) {
-            let bin = unsafe touched[index]
-            var hole = index
-            while hole > 0, unsafe touched[hole - 1] < bin {
-                unsafe touched[hole] = unsafe touched[hole - 1]
-                hole -= 1
-            }
-            unsafe touched[hole] = bin
         }
     }
 
@@ -289,6 +343,7 @@ public final class NoiseBuckets {
         _ reading: borrowing Reading, series: UInt32, clock: Timestamp, input: Int64, since: Int64,
         covered: (TimeSpans) -> Int64
     ) {
+        settle(series)
         let level = reading.values[NoiseValue.laeq]
         let millidecibels = NoiseMath.millidecibels(level)
         let units = NoiseMath.units(millidecibels: millidecibels)
@@ -364,6 +419,7 @@ public final class NoiseBuckets {
     /// - Parameter input: number of the last reading of the batch, which the row holds with all before it.
     func writeOldest(input: Int64, _ take: (NoiseBucketRow, Span<UInt8>) throws -> Void) rethrows {
         let slot = queue[queueHead]
+        if unsafe nodes[Int(slot)].span != .tenMinutes { unsafe settle(nodes[Int(slot)].series) }
         let node = unsafe nodes + Int(slot)
         encode(slot)
         var row = unsafe NoiseBucketRow(
@@ -419,6 +475,8 @@ public final class NoiseBuckets {
     }
 
     private func evict(_ slot: Int32) {
+        let series = unsafe nodes[Int(slot)].series
+        if Int(series) < apart.count && apart[Int(series)] == slot { settle(series) }
         let node = unsafe nodes + Int(slot)
         unsafe places.remove(node.pointee.key)
         unsafe node.pointee.histogram.removeAll(pool: pool)

@@ -78,6 +78,13 @@ struct NoiseDay: BitwiseCopyable, Sendable {
         return first
     }
 
+    /// Whether the date or one of its periods begins or ends within, which does not say at the ends.
+    func hasBoundary(in start: Timestamp, _ end: Timestamp) -> Bool {
+        func isWithin(_ moment: Timestamp) -> Bool { start < moment && moment < end }
+        return isWithin(self.start) || isWithin(self.end)
+            || (0..<NoisePeriod.count).contains { isWithin(starts[$0]) || isWithin(ends[$0]) }
+    }
+
     var lastEnd: Timestamp { max(end, max(ends[NoisePeriod.night], ends[NoisePeriod.ldenNight])) }
 }
 

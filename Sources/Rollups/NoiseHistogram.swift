@@ -1,110 +1,154 @@
 import Telemetry
 
-/// Time by level in 0.1 dB bins, sparse: four bytes a bin that occurs, in ascending order, in a piece of a ``NoisePool``.
-/// Percentiles cannot be merged from percentiles, histograms can (domain §7). A plain value: who holds it gives its piece
-/// back.
+/// Time at a level, in ms.
+struct NoiseTime: BitwiseCopyable {
+    /// The level in 0.1 dB, as ``NoiseMath/bin(millidecibels:)`` gives it.
+    var bin: Int16
+    /// ≤ 60,000.
+    var milliseconds: UInt16
+}
+
+/// Time by level in 0.1 dB bins: a word for each bin from about the quietest to about the loudest that occurs, in a piece of
+/// a ``NoisePool``. Percentiles cannot be merged from percentiles, histograms can (domain §7). A plain value: who holds it
+/// gives its piece back.
 @safe
 struct NoiseHistogram: BitwiseCopyable {
-    // Bin + 200 in the upper 12 bits, milliseconds in the lower 20. A bin with more time than that (17 minutes) has several
-    // entries, of which all but the first are full. The piece belongs to this histogram alone.
-    private var entries: UnsafeMutablePointer<UInt32>?
-    private var count: Int32 = 0
+    // `capacity` words of time for the bins from `first` on, 0 where a bin does not occur. The piece belongs to this
+    // histogram alone.
+    private var words: UnsafeMutableRawPointer?
+    /// Σ of all times in ms. While it fits 32 bits so does each of them, and the words are of 32 bits.
+    private var total: UInt64 = 0
+    private var first: Int32 = 0
     private var capacity: Int32 = 0
-    private static let time: UInt32 = 1 << 20 - 1
+    private var isWide = false
 
-    init() { unsafe entries = nil }
+    init() { unsafe words = nil }
 
     /// Bins are −200…2000: −20.0 dB to 200.0 dB, all that a reading can have.
-    @inline(__always)
     mutating func add(bin: Int32, milliseconds: UInt64, pool: NoisePool) {
-        let key = UInt32(bin + 200) << 20
-        var low = 0
-        var high = Int(count)
-        while low < high {
-            let middle = (low + high) / 2
-            if unsafe entries![middle] < key { low = middle + 1 } else { high = middle }
-        }
-        add(key: key, milliseconds: milliseconds, at: low, pool: pool)
-    }
-
-    /// Adds time to bins that come from the loudest down: each is looked for from the place of the one before, which is near.
-    /// - Parameter milliseconds: by bin + 200.
-    mutating func add(descending bins: UnsafeBufferPointer<Int32>, milliseconds: UnsafePointer<UInt64>, pool: NoisePool) {
-        var place = Int(count)
-        for unsafe bin in unsafe bins {
-            let key = UInt32(bin + 200) << 20
-            while place > 0, unsafe entries![place - 1] >= key { place -= 1 }
-            unsafe add(key: key, milliseconds: milliseconds[Int(bin + 200)], at: place, pool: pool)
+        total += milliseconds
+        makeRoom(from: bin, to: bin, pool)
+        if isWide {
+            unsafe words!.assumingMemoryBound(to: UInt64.self)[Int(bin - first)] += milliseconds
+        } else {
+            unsafe words!.assumingMemoryBound(to: UInt32.self)[Int(bin - first)] += UInt32(milliseconds)
         }
     }
 
-    /// - Parameter low: place of the first entry that is not below `key`.
+    /// Adds all of `times`, which are `milliseconds` together and whose bins are `lowest...highest`. O(number of times), but where the piece must grow.
+    mutating func add(
+        _ times: UnsafeBufferPointer<NoiseTime>, from lowest: Int32, to highest: Int32, milliseconds: UInt64, pool: NoisePool
+    ) {
+        if times.isEmpty { return }
+        total += milliseconds
+        makeRoom(from: lowest, to: highest, pool)
+        if isWide { unsafe add(times, as: UInt64.self) } else { unsafe add(times, as: UInt32.self) }
+    }
+
     @inline(__always)
-    private mutating func add(key: UInt32, milliseconds: UInt64, at low: Int, pool: NoisePool) {
-        var left = milliseconds
-        if low < count, unsafe entries![low] & ~NoiseHistogram.time == key {
-            let room = unsafe UInt64(NoiseHistogram.time - entries![low] & NoiseHistogram.time)
-            let taken = min(left, room)
-            unsafe entries![low] += UInt32(taken)
-            left -= taken
-        }
-        while left > 0 {
-            let taken = min(left, UInt64(NoiseHistogram.time))
-            insert(key | UInt32(taken), at: low, pool: pool)
-            left -= taken
+    private func add<Word: FixedWidthInteger>(_ times: UnsafeBufferPointer<NoiseTime>, as word: Word.Type) {
+        let words = unsafe words!.assumingMemoryBound(to: Word.self)
+        for unsafe time in unsafe times {
+            unsafe words[Int(Int32(time.bin) - first)] &+= Word(truncatingIfNeeded: time.milliseconds)
         }
     }
 
-    private mutating func insert(_ entry: UInt32, at place: Int, pool: NoisePool) {
-        if count == capacity { grow(pool) }
-        let place = unsafe entries! + place
-        unsafe (place + 1).update(from: place, count: entries! + Int(count) - place)
-        unsafe place.pointee = entry
-        count += 1
+    /// Adds all that another one has.
+    mutating func add(_ other: NoiseHistogram, pool: NoisePool) {
+        guard let range = other.occupied else { return }
+        total += other.total
+        makeRoom(from: other.first + Int32(range.lowerBound), to: other.first + Int32(range.upperBound), pool)
+        let shift = Int(other.first - first)
+        if isWide {
+            let own = unsafe words!.assumingMemoryBound(to: UInt64.self) + shift
+            for place in range { unsafe own[place] += other.milliseconds(at: place) }
+        } else {
+            // What fits both together fits each.
+            let own = unsafe words!.assumingMemoryBound(to: UInt32.self) + shift
+            let others = unsafe other.words!.assumingMemoryBound(to: UInt32.self)
+            for place in range { unsafe own[place] &+= others[place] }
+        }
     }
 
+    /// From the first place that has time to the last.
+    private var occupied: ClosedRange<Int>? {
+        guard let lowest = (0..<Int(capacity)).first(where: { milliseconds(at: $0) > 0 }),
+            let highest = (0..<Int(capacity)).last(where: { milliseconds(at: $0) > 0 })
+        else { return nil }
+        return lowest...highest
+    }
+
+    @inline(__always)
+    private mutating func makeRoom(from lowest: Int32, to highest: Int32, _ pool: NoisePool) {
+        if lowest >= first && highest < first + capacity && (isWide || total <= UInt64(UInt32.max)) { return }
+        grow(from: lowest, to: highest, pool)
+    }
+
+    /// Into a piece with room for these bins too, and for some on both sides.
     @inline(never)
-    private mutating func grow(_ pool: NoisePool) {
-        let bytes = NoisePool.size(for: (Int(count) + 1) * 4)
-        let piece = unsafe pool.take(bytes).bindMemory(to: UInt32.self, capacity: bytes / 4)
-        if let old = unsafe entries {
-            unsafe piece.update(from: old, count: Int(count))
-            unsafe pool.give(old, Int(capacity) * 4)
+    private mutating func grow(from lowest: Int32, to highest: Int32, _ pool: NoisePool) {
+        var (lowest, highest) = (lowest, highest)
+        if let range = occupied {
+            lowest = min(lowest, first + Int32(range.lowerBound))
+            highest = max(highest, first + Int32(range.upperBound))
         }
-        unsafe entries = unsafe piece
-        capacity = Int32(bytes / 4)
+        let old = self
+        let needed = highest - lowest + 1
+        isWide = total > UInt64(UInt32.max)
+        let bytes = NoisePool.size(for: Int(needed) * bytesOfWord)
+        unsafe words = unsafe pool.take(bytes)
+        unsafe words!.initializeMemory(as: UInt8.self, repeating: 0, count: bytes)
+        capacity = Int32(bytes / bytesOfWord)
+        first = lowest - (capacity - needed) / 2
+        old.forEach { bin, milliseconds in
+            if isWide {
+                unsafe words!.storeBytes(of: milliseconds, toByteOffset: Int(bin - first) * 8, as: UInt64.self)
+            } else {
+                unsafe words!.storeBytes(of: UInt32(milliseconds), toByteOffset: Int(bin - first) * 4, as: UInt32.self)
+            }
+        }
+        old.giveBack(to: pool)
+    }
+
+    private var bytesOfWord: Int { isWide ? 8 : 4 }
+
+    private func giveBack(to pool: NoisePool) {
+        if let piece = unsafe words { unsafe pool.give(piece, Int(capacity) * bytesOfWord) }
     }
 
     mutating func removeAll(pool: NoisePool) {
-        if let piece = unsafe entries { unsafe pool.give(piece, Int(capacity) * 4) }
+        giveBack(to: pool)
         self = NoiseHistogram()
+    }
+
+    /// Time in the bin at a place of the piece.
+    @inline(__always)
+    private func milliseconds(at place: Int) -> UInt64 {
+        isWide
+            ? unsafe words!.load(fromByteOffset: place * 8, as: UInt64.self)
+            : unsafe UInt64(words!.load(fromByteOffset: place * 4, as: UInt32.self))
     }
 
     /// Each bin that occurs with its time, ascending.
     @inline(__always)
     func forEach(_ body: (_ bin: Int32, _ milliseconds: UInt64) -> Void) {
-        var index = 0
-        while index < count {
-            let bin = unsafe entries![index] >> 20
-            var milliseconds: UInt64 = 0
-            while index < count, unsafe entries![index] >> 20 == bin {
-                unsafe milliseconds += UInt64(entries![index] & NoiseHistogram.time)
-                index += 1
-            }
-            body(Int32(bin) - 200, milliseconds)
+        for place in 0..<Int(capacity) {
+            let time = milliseconds(at: place)
+            if time > 0 { body(first + Int32(place), time) }
         }
     }
 
     /// Nearest rank, weighted by duration: L_N is the level at which the time from the loudest down first reaches N %.
     /// L10 is loud, L90 is quiet.
-    func percentiles(total: Int64) -> NoisePercentiles {
+    func percentiles() -> NoisePercentiles {
         var result = NoisePercentiles()
         var accumulated: Int64 = 0
-        for index in (0..<Int(count)).reversed() {
-            let entry = unsafe entries![index]
+        for place in (0..<Int(capacity)).reversed() {
+            let time = milliseconds(at: place)
+            if time == 0 { continue }
             let before = accumulated
-            accumulated += Int64(entry & NoiseHistogram.time)
-            result.pass(bin: Int32(entry >> 20) - 200, before: before, after: accumulated, total: total)
+            accumulated += Int64(time)
+            result.pass(bin: first + Int32(place), before: before, after: accumulated, total: Int64(total))
         }
         return result
     }

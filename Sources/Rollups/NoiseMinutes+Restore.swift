@@ -36,14 +36,14 @@ extension NoiseMinutes {
             for reading in own {
                 append(reading.ts, reading.end, level: reading.level, lmax: reading.lmax, lmin: reading.lmin, to: slot)
             }
-            mergeMissing(own, slot, series, bucket)
+            if fillsBuckets { mergeMissing(own, slot, series, bucket) }
             finishRestore(slot, late: own.reduce(.distantPast) { $1.input > flushedInput ? max($0, $1.late) : $0 })
         }
     }
 
     /// Adds to each coarser bucket what its row does not hold: readings behind its input.
     private func mergeMissing(_ readings: [RestoredNoise], _ slot: Int32, _ series: UInt32, _ bucket: Timestamp) {
-        let targets = buckets.targets(series, bucket)
+        let targets = buckets.allTargets(series, bucket)
         for index in 0..<5 where targets.slots[index] >= 0 {
             let input = buckets.input(of: targets.slots[index])
             let known = readings.firstIndex { $0.input > input } ?? readings.count
@@ -61,7 +61,7 @@ extension NoiseMinutes {
                 delta.lmax = max(delta.lmax, reading.lmax)
                 delta.lmin = min(delta.lmin, reading.lmin)
                 delta.late = max(delta.late, reading.late)
-                buckets.collect(millidecibels: reading.level, milliseconds: UInt64(duration))
+                buckets.collect(millidecibels: reading.level, milliseconds: UInt16(duration))
             }
             delta.coveredGain = after.milliseconds - before.milliseconds
             buckets.cover(before: before, after: after)

@@ -39,6 +39,7 @@ public final class NoiseMinutes {
     ) -> Void
 
     public let buckets: NoiseBuckets
+    let fillsBuckets: Bool
     private let load: Load
     private let samplePool = NoisePool()
     private var nodes: [Node] = []
@@ -55,9 +56,12 @@ public final class NoiseMinutes {
     /// Every reading up to this input stands in a row of its minute and is merged into the coarser buckets.
     var flushedInput: Int64
 
-    /// - Parameter flushedInput: every reading up to this input stands in all its rows.
-    public init(buckets: NoiseBuckets, flushedInput: Int64 = 0, load: @escaping Load) {
+    /// - Parameters:
+    ///   - fillsBuckets: off for the minutes alone.
+    ///   - flushedInput: every reading up to this input stands in all its rows.
+    public init(buckets: NoiseBuckets, fillsBuckets: Bool = true, flushedInput: Int64 = 0, load: @escaping Load) {
         self.buckets = buckets
+        self.fillsBuckets = fillsBuckets
         self.flushedInput = flushedInput
         self.load = load
     }
@@ -117,6 +121,7 @@ public final class NoiseMinutes {
     /// - Parameter input: at a start its number, so that rows which hold it already are passed over.
     @inline(never)
     func addLong(_ reading: borrowing Reading, series: UInt32, clock: Timestamp, input: Int64 = .max) {
+        guard fillsBuckets else { return }
         buckets.addLong(reading, series: series, clock: clock, input: input, since: flushedInput) { spans in
             var sum: Int64 = 0
             for span in spans.spans {
@@ -334,37 +339,49 @@ public final class NoiseMinutes {
     private func flush(_ slot: Int32) -> NoiseRow {
         let series = nodes[Int(slot)].series
         let bucket = nodes[Int(slot)].bucket
-        let merged = Int(nodes[Int(slot)].merged)
         let samples = unsafe UnsafeMutableBufferPointer(start: nodes[Int(slot)].samples, count: Int(nodes[Int(slot)].count))
         var row = NoiseRow(series: series, bucket: bucket)
         row.lmaxMillidecibels = nodes[Int(slot)].lmax
         row.lminMillidecibels = nodes[Int(slot)].lmin
         let late = nodes[Int(slot)].late
         if late >= bucket + NoiseMinutes.widthMilliseconds + buckets.allowanceMilliseconds { row.revised = late }
-        let targets = buckets.targets(series, bucket)
-        if buckets.needsSpans(targets) {
-            buckets.cover(before: spans(slot, count: nodes[Int(slot)].merged), after: spans(slot, count: nodes[Int(slot)].count))
-        }
-        var delta = NoiseDelta()
-        for index in merged..<samples.count {
-            let sample = unsafe samples[index]
-            let duration = Int64(sample.durationMilliseconds)
-            delta.energy &+= NoiseMath.units(millidecibels: sample.levelMillidecibels) &* UInt128(duration)
-            delta.total += duration
-            if sample.isContinuing { delta.continuing += 1 } else { delta.beginning += 1 }
-            buckets.collect(millidecibels: sample.levelMillidecibels, milliseconds: UInt64(duration))
-        }
+        // Before the row is computed: that reorders the samples.
+        let targets = fillsBuckets ? buckets.targets(series, bucket, since: flushedInput) : NoiseBuckets.Targets()
+        var delta = fillsBuckets ? unsafe collectGain(slot, samples, for: targets) : NoiseDelta()
         unsafe row.compute(samples)
-        delta.lmax = row.lmaxMillidecibels
-        delta.lmin = row.lminMillidecibels
-        delta.coveredGain = row.coveredMilliseconds - Int64(nodes[Int(slot)].covered)
-        delta.late = late
-        buckets.merge(delta, minute: bucket, into: targets, since: flushedInput)
+        if fillsBuckets {
+            delta.lmax = row.lmaxMillidecibels
+            delta.lmin = row.lminMillidecibels
+            delta.coveredGain = row.coveredMilliseconds - Int64(nodes[Int(slot)].covered)
+            delta.late = late
+            buckets.merge(delta, minute: bucket, into: targets, since: flushedInput)
+        }
         nodes[Int(slot)].merged = Int32(samples.count)
         nodes[Int(slot)].covered = Int32(row.coveredMilliseconds)
         nodes[Int(slot)].late = .distantPast
         nodes[Int(slot)].isDirty = false
         return row
+    }
+
+    /// What the minute has gained since it was last merged, but for what its row says.
+    @inline(__always)
+    private func collectGain(
+        _ slot: Int32, _ samples: UnsafeMutableBufferPointer<NoiseSample>, for targets: NoiseBuckets.Targets
+    ) -> NoiseDelta {
+        let merged = nodes[Int(slot)].merged
+        if buckets.needsSpans(targets) {
+            buckets.cover(before: spans(slot, count: merged), after: spans(slot, count: nodes[Int(slot)].count))
+        }
+        var delta = NoiseDelta()
+        for index in Int(merged)..<samples.count {
+            let sample = unsafe samples[index]
+            let duration = Int64(sample.durationMilliseconds)
+            delta.energy &+= NoiseMath.units(millidecibels: sample.levelMillidecibels) &* UInt128(duration)
+            delta.total += duration
+            if sample.isContinuing { delta.continuing += 1 } else { delta.beginning += 1 }
+            buckets.collect(millidecibels: sample.levelMillidecibels, milliseconds: sample.durationMilliseconds)
+        }
+        return delta
     }
 
     private var leaving: [Int32] = []

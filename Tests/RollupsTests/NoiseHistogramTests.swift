@@ -3,33 +3,45 @@ import Testing
 @testable import Rollups
 
 @Suite struct NoiseHistogramTests {
-    /// Against a dictionary, through what a bucket's row keeps of it: any order, times beyond what an entry holds.
+    /// Against a dictionary, through what a bucket's row keeps of it: any order, one by one, many at once and from another
+    /// histogram, times beyond 32 bits.
     @Test(arguments: UInt64(1)...20) func sameAsADictionary(seed: UInt64) {
         var random = Steps(seed)
         let pool = NoisePool()
         var histogram = NoiseHistogram()
+        var other = NoiseHistogram()
         var expected: [Int32: UInt64] = [:]
+        var ofOther: [Int32: UInt64] = [:]
         for round in 0..<random.below(400) {
-            if round % 50 == 49 {
-                // Many at a time, from the loudest down.
-                var times = [UInt64](repeating: 0, count: 2201)
-                var bins: [Int32] = []
-                for _ in 0..<random.below(30) {
-                    let bin = Int32(random.below(40)) * 7 - 200
-                    if times[Int(bin + 200)] == 0 { bins.append(bin) }
-                    times[Int(bin + 200)] += [1, 1 << 20 - 1, 1 << 20, 3_000_000][random.below(4)]
-                }
-                bins.sort(by: >)
-                unsafe bins.withUnsafeBufferPointer { bins in
-                    unsafe histogram.add(descending: bins, milliseconds: times, pool: pool)
-                }
-                for bin in bins { expected[bin, default: 0] += times[Int(bin + 200)] }
+            let bin = Int32(random.below(40)) * 55 - 200
+            let milliseconds = [1, 1000, 1 << 20, 3_000_000_000][random.below(4)] + UInt64(random.below(3))
+            if random.below(4) == 0 {
+                other.add(bin: bin, milliseconds: milliseconds, pool: pool)
+                ofOther[bin, default: 0] += milliseconds
+            } else {
+                histogram.add(bin: bin, milliseconds: milliseconds, pool: pool)
+                expected[bin, default: 0] += milliseconds
             }
-            let bin = Int32(random.below(40)) * 7 - 200
-            let milliseconds = [1, 1000, 1 << 20 - 1, 1 << 20, 86_400_000][random.below(5)] + UInt64(random.below(3))
-            histogram.add(bin: bin, milliseconds: milliseconds, pool: pool)
-            expected[bin, default: 0] += milliseconds
+            if round % 50 == 49 {
+                let base = random.below(2000) - 200
+                let times = (0..<random.below(30)).map { _ in
+                    NoiseTime(bin: Int16(base + random.below(200)), milliseconds: UInt16(random.below(60_001)))
+                }
+                unsafe times.withUnsafeBufferPointer {
+                    unsafe histogram.add(
+                        $0, from: Int32(times.map(\.bin).min() ?? 0), to: Int32(times.map(\.bin).max() ?? 0),
+                        milliseconds: times.reduce(0) { $0 + UInt64($1.milliseconds) }, pool: pool)
+                }
+                for time in times where time.milliseconds > 0 { expected[Int32(time.bin), default: 0] += UInt64(time.milliseconds) }
+            }
+            if round % 100 == 99 {
+                histogram.add(other, pool: pool)
+                expected.merge(ofOther, uniquingKeysWith: +)
+                other.removeAll(pool: pool)
+                ofOther = [:]
+            }
         }
+        other.removeAll(pool: pool)
         func content(_ histogram: NoiseHistogram) -> [Int32: UInt64] {
             var content: [Int32: UInt64] = [:]
             var last: Int32 = .min
