@@ -12,7 +12,7 @@ extension Engine {
     /// The readings go the way of live ones, in the order in which they were committed; `failure.loadLimit` hides those from
     /// the minutes that have not come by yet.
     func rebuildRollups() throws(StoreError) {
-        guard let from = try store.rollupRebuildFrom() else { return }
+        guard options.fillsBuckets, let from = try store.rollupRebuildFrom() else { return }
         try store.begin()
         try store.deleteNoiseRollups(from: from)
         try store.commit()

@@ -31,7 +31,7 @@ extension Engine {
                     .damaged, path: store.path,
                     detail: "the \(span) of device \(device) from \(bucket.rfc3339()) in the noise tables cannot be read")
             })
-        return NoiseMinutes(buckets: buckets, flushedInput: flushedInput) { device, from, to, add in
+        return NoiseMinutes(buckets: buckets, fillsBuckets: options.fillsBuckets, flushedInput: flushedInput) { device, from, to, add in
             do throws(StoreError) {
                 try stored.find(kind: .noise, device: device, from: from + -NoiseMinutes.widthMilliseconds, to: to) {
                     if $0.input <= failure.loadLimit { add($0.input, $0.reading) }
@@ -85,6 +85,13 @@ extension Engine {
         guard try store.rollupSetting() != rollups.setting else { return }
         try store.begin()
         try store.write(rollupSetting: rollups.setting)
+        try store.commit()
+    }
+
+    /// What is not rolled up now is at the next start.
+    func askForRebuild() throws(StoreError) {
+        try store.begin()
+        try store.requestRollupRebuild(from: .distantPast)
         try store.commit()
     }
 

@@ -108,6 +108,7 @@ final class Engine {
         for batch in store.batches { batch.removeAll() }
         try restore()
         try keep(rollups)
+        if !options.fillsBuckets { try askForRebuild() }
     }
 
     final class LoadFailure {

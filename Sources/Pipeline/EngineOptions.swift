@@ -1,5 +1,6 @@
 public import Delivery
 public import Dispatching
+import Glibc
 public import Rules
 public import Telemetry
 
@@ -45,6 +46,9 @@ public struct EngineOptions: Sendable {
 
     /// Off where a store of readings alone is wanted, as a backtest reads it.
     public var rollsUp = true
+    /// Whether noise is rolled up beyond minutes. Off for tools/bench alone, which measures what it costs
+    /// (`PATROL_BENCH_MINUTES_ONLY` in the environment); the next start without it makes what is missing.
+    var fillsBuckets = unsafe getenv("PATROL_BENCH_MINUTES_ONLY") == nil
     /// Each commit hands its readings over.
     public var handsOver = false
     /// What rollups are computed with; nil: as the store has it, or by default.

@@ -43,6 +43,20 @@ private let start: Int64 = 1_717_768_800_000  // 2024-06-07T22:00 in Shanghai
         #expect(try rig.lines("SELECT (SELECT count(*) FROM noise_10m), (SELECT count(*) FROM noise_1d)") == ["1 1"])
     }
 
+    /// What a run that rolled up minutes alone has left out is there after the next start.
+    @Test func bucketsThatWereNotFilledAreMadeAtTheNextStart() throws {
+        let whole = try Rig(rules: [])
+        try whole.run(night())
+        let rig = try Rig(rules: [])
+        rig.options.fillsBuckets = false
+        try rig.run(night(), batches: Array(repeating: 50, count: 20))
+        #expect(try rig.lines("SELECT (SELECT count(*) FROM noise_1m), (SELECT count(*) FROM noise_10m) + (SELECT count(*) FROM noise_1d)")
+            == ["480 0"])
+        rig.options.fillsBuckets = true
+        try rig.run([])
+        #expect(try rows(rig) == rows(whole))
+    }
+
     /// What a store has lost or had computed wrongly is the same again after a rebuild from the raw readings.
     @Test func aRebuildGivesTheSame() throws {
         let rig = try Rig(rules: [])

@@ -1,4 +1,5 @@
 """The table of what is measured: each row's name, target and how its figures come about."""
+import contextlib
 import json
 import re
 import sqlite3
@@ -175,6 +176,29 @@ def devices(bench):
                     for side, taken in (("patrol", ours), ("floor", floor))})]
 
 
+def rollups(bench):
+    """The main path against itself with minutes alone."""
+    minutes_only = {"PATROL_BENCH_MINUTES_ONLY": "1"}
+    longer = bench.recording(4 * bench.messages)
+    lines, packed = bench.recording(bench.messages, live=True), bench.recording(4 * bench.messages // 50, array=50, live=True)
+    copy = bench.folder / "minutes-only.db"
+    workloads.replay(bench.ours, bench.recording(bench.messages // 10), keep=copy, environment=minutes_only)
+    with contextlib.closing(sqlite3.connect(copy)) as db:
+        (minutes,), (hours,) = (db.execute(f"SELECT count(*) FROM {table}").fetchone() for table in ("noise_1m", "noise_1h"))
+    copy.unlink()
+    if hours or not minutes:
+        raise BenchError(f"{minutes} minutes and {hours} hours where there should be minutes alone")
+    rows = []
+    for name, title, job in (
+        ("replay", "replay", lambda environment: workloads.replay(bench.ours, longer, environment=environment)),
+        ("stub-qos0", "subscriber alone, QoS 0", lambda environment: workloads.from_stub(bench.ours, lines, 0, environment=environment)),
+        ("arrays", "QoS 1, arrays of 50", lambda environment: workloads.from_stub(bench.ours, packed, 1, environment=environment)),
+    ):
+        samples = alternate(bench, lambda: job(None), lambda: job(minutes_only))
+        rows.append(compared(f"rollups-{name}", f"{title}, all rollups against minutes alone", "≥ 0.85 ×", samples))
+    return rows
+
+
 def allocations(bench):
     """Own code and the runtime, without what SQLite and libmosquitto ask for themselves."""
     rows = []
@@ -309,6 +333,7 @@ ROWS = {
     "alert-latency": alert_latency,
     "memory": memory,
     "devices": devices,
+    "rollups": rollups,
     "allocations": allocations,
     "retains": retains,
     "fence": fence,
