@@ -12,16 +12,19 @@ extension AlertEngine {
     /// Calls `body` with each page of devices of which one has changed since the last call, in order, and its states; none
     /// are an empty array.
     public func drainStates(_ body: (Int, [UInt8]) throws -> Void) rethrows {
+        // One piece of memory for all of them.
+        var bytes: [UInt8] = []
         for page in Set(changedDevices.map { Int($0) / AlertEngine.pageDevices }).sorted() {
-            var bytes: [UInt8] = []
+            bytes.removeAll(keepingCapacity: true)
             let first = page * AlertEngine.pageDevices
             for device in first..<min(first + AlertEngine.pageDevices, entryCount) {
                 unsafe entries[device].isChanged = false
-                let states = states(of: UInt32(device))
-                guard !states.isEmpty else { continue }
+                let head = bytes.count
                 AlertEngine.append(UInt32(device), to: &bytes)
-                AlertEngine.append(UInt32(states.count), to: &bytes)
-                bytes += states
+                AlertEngine.append(UInt32(0), to: &bytes)
+                appendStates(of: UInt32(device), to: &bytes)
+                let count = bytes.count - head - 8
+                if count == 0 { bytes.removeLast(8) } else { AlertEngine.store(UInt32(count), in: &bytes, at: head + 4) }
             }
             try body(page, bytes)
         }
@@ -40,24 +43,24 @@ extension AlertEngine {
         }
     }
 
-    func states(of device: UInt32) -> [UInt8] {
-        var bytes: [UInt8] = []
+    /// Nothing where the device has none.
+    private func appendStates(of device: UInt32, to bytes: inout [UInt8]) {
+        let first = bytes.count
         let entry = unsafe entries[Int(device)]
         for place in 0..<Int(list(of: entry).count) {
             let slot = slot(at: place, entry)
             guard slot >= 0 else { continue }
-            if bytes.isEmpty { bytes.append(AlertEngine.version) }
+            if bytes.count == first { bytes.append(AlertEngine.version) }
             let state = states[slot]
             AlertEngine.append(rules.hashes[Int(state.rule)], to: &bytes)
             AlertEngine.append(state, to: &bytes)
             let count = unsafe Int(ruleTable[Int(state.rule)].words)
             for index in 0..<count { AlertEngine.append(unsafe words.words(state.extent)[index], to: &bytes) }
         }
-        return bytes
     }
 
     /// Takes a device's states over. Those of rules that are no longer there are left out.
-    func restore(device: UInt32, states bytes: [UInt8]) {
+    private func restore(device: UInt32, states bytes: [UInt8]) {
         guard bytes.first == AlertEngine.version else { return }
         var next = 1
         while next + 8 + MemoryLayout<RuleState>.size <= bytes.count {
@@ -164,6 +167,10 @@ extension AlertEngine {
 
     private static func append<Value: BitwiseCopyable>(_ value: Value, to bytes: inout [UInt8]) {
         unsafe withUnsafeBytes(of: value) { unsafe bytes.append(contentsOf: $0) }
+    }
+
+    private static func store<Value: BitwiseCopyable>(_ value: Value, in bytes: inout [UInt8], at place: Int) {
+        unsafe bytes.withUnsafeMutableBytes { unsafe $0.storeBytes(of: value, toByteOffset: place, as: Value.self) }
     }
 
     /// - Precondition: so many bytes are there.

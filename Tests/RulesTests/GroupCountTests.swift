@@ -112,7 +112,7 @@ import Testing
                 let next = engine()
                 next.advance(to: now.now)
                 next.restore(shared: now.sharedState)
-                for device in 0..<3 { next.restore(device: UInt32(device), states: now.states(of: UInt32(device))) }
+                now.drainStates { _, page in next.restore(page: page) }
                 next.forgetChanges()
                 now = next
             }
