@@ -177,7 +177,8 @@ extension Engine {
                         RestoredNoise(reading, input: input, clock: pending.clocks[input] ?? .distantPast))
                 }
             })
-        for (minute, readings) in found {
+        // The newest of a device is looked for first: what comes in order of time finds its place at once.
+        for (minute, readings) in found.sorted(by: { $0.key.bucket < $1.key.bucket }) {
             minutes.restore(device: minute.device, bucket: minute.bucket, readings: readings)
         }
         for (input, reading, clock) in pending.long { minutes.restore(long: reading, input: input, clock: clock) }

@@ -49,8 +49,9 @@ public final class NoiseMinutes {
     /// Minutes that differ from their rows, oldest change first: those that may go on, and those that a newer one has
     /// followed. Some may have been written meanwhile.
     private var dirty = SlotQueue(), closed = SlotQueue()
-    /// Of the pass at hand: how many of `dirty` and of the coarser buckets are left, and the input at which it began.
-    private var pass: (minutes: Int, buckets: Int, input: Int64)?
+    /// Of the pass at hand: how many of `closed`, of `dirty` and of the coarser buckets are left (of these −1 before the
+    /// minutes are done), and the input at which it began.
+    private var pass: (closed: Int, minutes: Int, buckets: Int, input: Int64)?
     /// The newest minute each series has ever had, in the store or in memory.
     private var newestBucket: [Timestamp] = []
     /// Every reading up to this input stands in a row of its minute and is merged into the coarser buckets.
@@ -272,7 +273,7 @@ public final class NoiseMinutes {
     /// has waited longest, so that a row waits for three passes at most. Nothing where one goes on.
     /// - Parameter input: number of the last reading added.
     public func beginFlush(input: Int64) {
-        if pass == nil { pass = (dirty.count, -1, input) }
+        if pass == nil { pass = (closed.count, dirty.count, -1, input) }
     }
 
     /// Hands over the minutes that a newer one has followed, and then goes on with the pass. What is handed over is clean;
@@ -285,10 +286,11 @@ public final class NoiseMinutes {
         rows: Int?, input: Int64, minute: (NoiseRow) throws -> Void, bucket: (NoiseBucketRow, Span<UInt8>) throws -> Void
     ) rethrows {
         var left = rows ?? .max
-        if rows == nil { pass = (dirty.count, -1, input) }
+        if rows == nil { pass = (closed.count, dirty.count, -1, input) }
         // They hold memory and lengthen their series, so that few may wait.
         var closedLeft = max(left, closed.count - NoiseMinutes.closedWaiting)
         while closedLeft > 0, let slot = closed.next() {
+            if let closed = pass?.closed, closed > 0 { pass!.closed -= 1 }
             guard nodes[Int(slot)].isDirty else { continue }
             try hand(slot, minute)
             closedLeft -= 1
@@ -300,14 +302,16 @@ public final class NoiseMinutes {
             if let minutes = pass?.minutes, minutes > 0 { pass!.minutes -= 1 }
         }
         guard var pass else { return }
+        // Where each reading ends a minute those that are over would take all.
+        if let rows { left = max(left, rows / 2) }
         // Each minute may make buckets; memory beyond the budget is let go once they are written and committed.
-        while left > 0 && pass.minutes > 0 && closed.count == 0 && (rows == nil || !buckets.isOverBudget), let slot = dirty.next() {
+        while left > 0 && pass.minutes > 0 && (rows == nil || !buckets.isOverBudget), let slot = dirty.next() {
             pass.minutes -= 1
             guard nodes[Int(slot)].isDirty else { continue }
             try hand(slot, minute)
             left -= 1
         }
-        if pass.minutes == 0 && pass.buckets < 0 && closed.count == 0 {
+        if pass.closed == 0 && pass.minutes == 0 && pass.buckets < 0 {
             flushedInput = max(flushedInput, pass.input)
             pass.buckets = rows == nil ? .max : max(256, buckets.dirtyCount / 2)
         }
@@ -323,7 +327,7 @@ public final class NoiseMinutes {
             if pass.buckets > 0 { pass.buckets -= 1 }
             left -= 1
         }
-        let isDone = pass.minutes == 0 && (pass.buckets == 0 || buckets.dirtyCount == 0)
+        let isDone = pass.buckets >= 0 && (pass.buckets == 0 || buckets.dirtyCount == 0)
         self.pass = isDone ? nil : pass
     }
 
