@@ -116,6 +116,12 @@ struct NoiseHistogram: BitwiseCopyable {
         if let piece = unsafe words { unsafe pool.give(piece, Int(capacity) * bytesOfWord) }
     }
 
+    /// Takes all time out and keeps the piece.
+    mutating func clear() {
+        if let piece = unsafe words { unsafe piece.initializeMemory(as: UInt8.self, repeating: 0, count: Int(capacity) * bytesOfWord) }
+        total = 0
+    }
+
     mutating func removeAll(pool: NoisePool) {
         giveBack(to: pool)
         self = NoiseHistogram()
@@ -142,14 +148,21 @@ struct NoiseHistogram: BitwiseCopyable {
     /// L10 is loud, L90 is quiet.
     func percentiles() -> NoisePercentiles {
         var result = NoisePercentiles()
-        var accumulated: Int64 = 0
-        for place in (0..<Int(capacity)).reversed() {
-            let time = milliseconds(at: place)
-            if time == 0 { continue }
-            let before = accumulated
-            accumulated += Int64(time)
-            result.pass(bin: first + Int32(place), before: before, after: accumulated, total: Int64(total))
+        var accumulated: UInt64 = 0
+        var place = Int(capacity)
+        func level(_ percent: UInt64) -> Int32 {
+            while accumulated * 100 < percent * total {
+                place -= 1
+                accumulated += milliseconds(at: place)
+            }
+            return first + Int32(place)
         }
+        if total == 0 { return result }
+        result.l5 = level(5)
+        result.l10 = level(10)
+        result.l50 = level(50)
+        result.l90 = level(90)
+        result.l95 = level(95)
         return result
     }
 }
@@ -159,15 +172,4 @@ public struct NoisePercentiles: BitwiseCopyable, Sendable, Equatable {
     public var l5: Int32 = 0, l10: Int32 = 0, l50: Int32 = 0, l90: Int32 = 0, l95: Int32 = 0
 
     public init() {}
-
-    /// The next quieter bin takes the time from `before` to `after`.
-    @inline(__always)
-    mutating func pass(bin: Int32, before: Int64, after: Int64, total: Int64) {
-        func reaches(_ percent: Int64) -> Bool { before * 100 < percent * total && after * 100 >= percent * total }
-        if reaches(5) { l5 = bin }
-        if reaches(10) { l10 = bin }
-        if reaches(50) { l50 = bin }
-        if reaches(90) { l90 = bin }
-        if reaches(95) { l95 = bin }
-    }
 }

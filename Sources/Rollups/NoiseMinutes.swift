@@ -42,6 +42,8 @@ public final class NoiseMinutes {
     let fillsBuckets: Bool
     private let load: Load
     private let samplePool = NoisePool()
+    /// Of the minute whose row is computed.
+    private var levels = NoiseHistogram()
     private var nodes: [Node] = []
     private var freeNode: Int32 = -1
     /// First of the series' nodes, newest bucket first.
@@ -352,7 +354,7 @@ public final class NoiseMinutes {
         // Before the row is computed: that reorders the samples.
         let targets = fillsBuckets ? buckets.targets(series, bucket, since: flushedInput) : NoiseBuckets.Targets()
         var delta = fillsBuckets ? unsafe collectGain(slot, samples, for: targets) : NoiseDelta()
-        unsafe row.compute(samples)
+        unsafe row.compute(samples, levels: &levels, pool: samplePool)
         if fillsBuckets {
             delta.lmax = row.lmaxMillidecibels
             delta.lmin = row.lminMillidecibels

@@ -94,12 +94,14 @@ public struct NoiseDayLevels: BitwiseCopyable, Sendable, Equatable {
 }
 
 extension NoiseRow {
-    /// Fills in levels, covered time and number from all samples of a minute. The samples are reordered; their order on
-    /// entry does not matter. O(n log n), no allocation.
-    mutating func compute(_ samples: UnsafeMutableBufferPointer<NoiseSample>) {
+    /// Fills in levels, covered time and number from all samples of a minute. The samples are put in order of time; their
+    /// order on entry does not matter. O(n) where they nearly are in that order.
+    /// - Parameter levels: for this alone; what it holds is replaced.
+    mutating func compute(_ samples: UnsafeMutableBufferPointer<NoiseSample>, levels: inout NoiseHistogram, pool: NoisePool) {
         unsafe sortIfNeeded(samples) {
             ($0.startMilliseconds, $0.durationMilliseconds) < ($1.startMilliseconds, $1.durationMilliseconds)
         }
+        levels.clear()
         var energy: UInt128 = 0
         var total: Int64 = 0
         var coveredUpTo: Int64 = 0
@@ -107,6 +109,7 @@ extension NoiseRow {
             let duration = Int64(sample.durationMilliseconds)
             energy &+= NoiseMath.units(millidecibels: sample.levelMillidecibels) &* UInt128(duration)
             total += duration
+            levels.add(bin: NoiseMath.bin(millidecibels: sample.levelMillidecibels), milliseconds: UInt64(duration), pool: pool)
             let start = max(Int64(sample.startMilliseconds), coveredUpTo)
             let end = Int64(sample.startMilliseconds) + duration
             if end > start {
@@ -116,14 +119,7 @@ extension NoiseRow {
         }
         self.samples = Int64(samples.count)
         leq = NoiseMath.leq(units: energy, milliseconds: max(1, total))
-        unsafe sortIfNeeded(samples) { $0.levelMillidecibels > $1.levelMillidecibels }
-        var accumulated: Int64 = 0
-        for unsafe sample in unsafe samples {
-            let before = accumulated
-            accumulated += Int64(sample.durationMilliseconds)
-            percentiles.pass(
-                bin: NoiseMath.bin(millidecibels: sample.levelMillidecibels), before: before, after: accumulated, total: total)
-        }
+        percentiles = levels.percentiles()
     }
 
     /// Insertion sort for what is nearly sorted already, the library's for the rest.

@@ -55,7 +55,7 @@ struct NoiseStateWriter {
         var unit: UInt64 = 0
         var bins: UInt64 = 0
         histogram.forEach {
-            unit = NoiseStateWriter.commonDivisor(unit, $1)
+            unit = NoiseStateWriter.commonDivisor($1, unit)
             bins += 1
         }
         number(bins)
