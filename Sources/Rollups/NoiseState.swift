@@ -109,6 +109,13 @@ struct NoiseStateReader {
         return isDamaged ? 0 : Int64(value)
     }
 
+    /// How many of something follow, each of which takes two bytes at least.
+    private mutating func count() -> Int64 {
+        let value = number()
+        if value > (bytes.count - next) / 2 { isDamaged = true }
+        return isDamaged ? 0 : value
+    }
+
     mutating func sums(from bucket: Timestamp) -> (NoiseSums, TimeSpans) {
         var sums = NoiseSums()
         sums.energy = wide()
@@ -117,7 +124,7 @@ struct NoiseStateReader {
         sums.coveredByBoth = number()
         var long = TimeSpans()
         var last = bucket
-        for _ in 0..<number() where !isDamaged {
+        for _ in 0..<count() where !isDamaged {
             let start = last + number()
             last = start + number()
             long.insert(start, last)
@@ -127,10 +134,10 @@ struct NoiseStateReader {
     }
 
     mutating func histogram(into histogram: inout NoiseHistogram, pool: NoisePool) {
-        let count = number()
+        let bins = count()
         let unit = number()
         var bin: Int64 = -201
-        for _ in 0..<count where !isDamaged {
+        for _ in 0..<bins where !isDamaged {
             bin += number()
             let (milliseconds, isOverflow) = number().multipliedReportingOverflow(by: unit)
             // No bucket has more than 2⁴⁰ ms in a bin: 34 years.

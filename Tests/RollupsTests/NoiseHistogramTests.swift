@@ -1,3 +1,4 @@
+import Telemetry
 import Testing
 
 @testable import Rollups
@@ -76,6 +77,39 @@ import Testing
             reader.histogram(into: &histogram, pool: NoisePool())
             #expect(reader.isDamaged)
         }
+    }
+
+    /// Any bytes end soon, and what is not found out is well formed.
+    @Test(arguments: UInt64(1)...40) func anyStateEndsSoon(seed: UInt64) {
+        var random = Steps(seed)
+        let pool = NoisePool()
+        var histogram = NoiseHistogram()
+        for bin in Int32(300)..<500 { histogram.add(bin: bin, milliseconds: UInt64(random.below(1 << 33)), pool: pool) }
+        var spans = TimeSpans()
+        for hour in Int64(0)..<20 { spans.insert(Timestamp(milliseconds: hour * 7_200_000), Timestamp(milliseconds: hour * 7_200_000 + 3_600_000)) }
+        var writer = NoiseStateWriter()
+        writer.begin()
+        writer.sums(NoiseSums())
+        writer.spans(spans, from: Timestamp(milliseconds: 0))
+        writer.histogram(histogram)
+        for round in 0..<300 {
+            var bytes = writer.bytes
+            for _ in 0...random.below(3) { bytes[1 + random.below(bytes.count - 1)] = UInt8(random.below(256)) }
+            if round % 3 == 0 { bytes.removeLast(random.below(bytes.count)) }
+            if round % 5 == 0 { bytes = [NoiseStateWriter.version] + (0..<random.below(40)).map { _ in UInt8(128 + random.below(128)) } }
+            var reader = NoiseStateReader(bytes)
+            var restored = NoiseHistogram()
+            _ = reader.sums(from: Timestamp(milliseconds: 0))
+            reader.histogram(into: &restored, pool: pool)
+            var last: Int32 = -201
+            restored.forEach { bin, milliseconds in
+                #expect(bin > last && bin <= 2000 && milliseconds < 1 << 52)
+                last = bin
+            }
+            restored.removeAll(pool: pool)
+        }
+        histogram.removeAll(pool: pool)
+        #expect(pool.bytesOut == 0)
     }
 
     /// Pieces never overlap while they are out, and what came back serves any size again.
