@@ -68,7 +68,10 @@ struct ParameterProblem: Error {
 /// The parameters of a request, checked.
 struct Parameters {
     let request: Request
-    static let pageKeys = ["kind", "device", "state", "since", "until", "limit", "cursor"]
+    static func pageKeys(_ collection: StoreCollection) -> [String] {
+        ["kind", "device", "state"] + (collection.hasPlaces ? ["site", "area"] : []) + (collection.hasTimes ? ["since", "until"] : [])
+            + ["limit", "cursor"]
+    }
     static let rollupKeys = ["since", "until", "step", "device", "site", "area", "flagged", "limit", "cursor"]
 
     init(_ request: Request) { self.request = request }
@@ -95,7 +98,7 @@ struct Parameters {
 
     func pageQuery(_ collection: StoreCollection) -> Result<PageQuery, ParameterProblem> {
         do throws(ParameterProblem) {
-            try refuseOthers(than: Parameters.pageKeys)
+            try refuseOthers(than: Parameters.pageKeys(collection))
             var query = PageQuery(collection, device: text("device"), state: text("state"))
             if let name = text("kind") {
                 guard let kind = Kind(name: name) else {
@@ -104,6 +107,8 @@ struct Parameters {
                 }
                 query.kind = kind
             }
+            query.site = text("site")
+            query.area = text("area")
             query.since = try moment("since")
             query.until = try moment("until")
             if let since = query.since, let until = query.until, until < since {

@@ -57,9 +57,8 @@ enum OpenAPI {
         var list = [
             parameter("since", "query", "From here on: milliseconds since 1970 or RFC 3339; else the day before until.", text),
             parameter("until", "query", "Before this; else now.", text),
-            parameter("device", "query", "Id of one device.", text), parameter("site", "query", "Devices of a site.", text),
-            parameter("area", "query", "Devices of an area and all below it, by its code.", text),
-        ]
+            parameter("device", "query", "Id of one device.", text),
+        ] + placeParameters
         if !steps.isEmpty {
             list.append(parameter("step", "query", "Length of a bucket; else by the range.", "{\"type\":\"string\",\"enum\":[\(steps)]}"))
         }
@@ -71,6 +70,11 @@ enum OpenAPI {
         list.append(parameter("cursor", "query", "The next of an earlier page.", text))
         return list
     }
+
+    private static let placeParameters = [
+        parameter("site", "query", "Devices of a site.", text),
+        parameter("area", "query", "Devices of an area and all below it, by its code.", text),
+    ]
 
     private static func limit(else rows: Int) -> String {
         "{\"type\":\"integer\",\"minimum\":1,\"maximum\":\(StoreReader.pageRows),\"default\":\(rows)}"
@@ -87,7 +91,8 @@ enum OpenAPI {
         let states: [StoreCollection: String] = [.alerts: "pending, firing or resolved.", .silences: "standing or over.", .tasks: "Stage."]
         if let about = states[collection] { list.append(parameter("state", "query", about, text)) }
         if collection != .silences { list.append(parameter("device", "query", "Id of one device.", text)) }
-        if collection != .devices {
+        if collection.hasPlaces { list += placeParameters }
+        if collection.hasTimes {
             list.append(parameter("since", "query", "From here on: milliseconds since 1970 or RFC 3339.", text))
             list.append(parameter("until", "query", "Before this.", text))
         }

@@ -153,6 +153,28 @@ import Testing
         }
     }
 
+    @Test func pagesAreAskedByPlace() async throws {
+        try await withServer { client in
+            func devices(_ uri: String) async throws -> Set<String> {
+                let page = try object(try await client.execute(uri: uri, method: .get))
+                return Set(try #require(page["items"] as? [[String: Any]]).compactMap { ($0["device"] ?? $0["id"]) as? String })
+            }
+            for (collection, id) in [("devices", "meter-2"), ("alerts", "meter-1"), ("tasks", "meter-1")] {
+                #expect(try await devices("/api/v1/\(collection)").contains(id), "\(collection)")
+                #expect(try await devices("/api/v1/\(collection)?area=33011").contains(id), "\(collection)")
+                #expect(try await devices("/api/v1/\(collection)?area=33012").isEmpty, "\(collection)")
+                #expect(try await devices("/api/v1/\(collection)?site=nowhere").isEmpty, "\(collection)")
+            }
+            for place in ["site=s", "area=33"] { #expect(try await devices("/api/v1/readings?kind=noise&\(place)").isEmpty) }
+            // What a list cannot be asked by is refused, not passed over.
+            for wrong in ["rejects?area=33", "counts?site=s", "devices?since=0", "alerts?areas=33"] {
+                let answer = try await client.execute(uri: "/api/v1/\(wrong)", method: .get)
+                #expect(answer.status == .badRequest)
+                #expect(String(buffer: answer.body).contains("there is no parameter"), "\(wrong)")
+            }
+        }
+    }
+
     @Test func eventsGoOn() async throws {
         try await withServer { client in
             let page = try object(try await client.execute(uri: "/api/v1/events?after=1&limit=1", method: .get))
