@@ -82,11 +82,14 @@ final class Engine {
         self.store = store
         self.gateways = gateways
         self.wallOffset = wallOffset
-        self.options = options
         noiseBatch = store.batches[0]
         vehicleBatch = store.batches[1]
         bodycamBatch = store.batches[2]
         state = try store.engineState()
+        var options = options
+        // The rows of readings that are gone could not be made again.
+        if state.input > 0 { options.fillsBuckets = true }
+        self.options = options
         isCatchingUp = options.clock == .wall && state.input > 0
         let stored = try store.storedReadings()
         self.stored = stored

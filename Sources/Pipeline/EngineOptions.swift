@@ -47,7 +47,8 @@ public struct EngineOptions: Sendable {
     /// Off where a store of readings alone is wanted, as a backtest reads it.
     public var rollsUp = true
     /// Whether noise is rolled up beyond minutes. Off for tools/bench alone, which measures what it costs
-    /// (`PATROL_BENCH_MINUTES_ONLY` in the environment); the next start without it makes what is missing.
+    /// (`PATROL_BENCH_MINUTES_ONLY` in the environment), and heeded for a store without readings only; its next start makes
+    /// what is missing.
     var fillsBuckets = unsafe getenv("PATROL_BENCH_MINUTES_ONLY") == nil
     /// Each commit hands its readings over.
     public var handsOver = false

@@ -20,12 +20,22 @@ public enum RollupRepair {
         try store.mendSegments()
         // Compact history becomes rows again; the next running Patrol packs it anew.
         try store.unpackHistory(from: (from ?? .distantPast) + -Sweeper.graceMilliseconds)
+        try finishPending(store)
         let start = try start(store, rollups.zone, from)
         try store.begin()
         try store.requestRollupRebuild(from: start ?? .distantPast)
         try store.commit()
         try goOn(store)
         return Result(from: start, zone: rollups.zone)
+    }
+
+    /// Writes the rows that a killed Patrol has left behind: a rebuild from a later moment would pass them over.
+    private static func finishPending(_ store: StoreWriter) throws(StoreError) {
+        let state = try store.engineState()
+        if state.minutesInput == state.input { return }
+        var options = EngineOptions(clock: .recorded, rules: RuleSet([]), publishes: false)
+        (options.isAtRest, options.knowsRules) = (true, false)
+        _ = try Engine(store: store, options: options).commit(flushesMinutes: true, isLast: true, now: ServerClock.now)
     }
 
     /// Does what the store says is to be computed again: an engine's start does.

@@ -70,7 +70,9 @@ final class TrackRollups {
     var hasUnflushed: Bool { vehicles.hasUnflushed || cameras.hasUnflushed || !days.isEmpty }
 
     /// Every reading up to this input stands in all its rows, when what is written is committed.
-    var completeInput: Int64 { days.values.min() ?? .max }
+    var completeInput: Int64 {
+        min(days.values.min() ?? .max, vehicles.hasUnflushed || cameras.hasUnflushed ? flushedInput : .max)
+    }
 
     /// Writes what changed. The batch's readings must be in the store.
     /// - Parameters:

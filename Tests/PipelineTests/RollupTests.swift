@@ -52,7 +52,20 @@ private let start: Int64 = 1_717_768_800_000  // 2024-06-07T22:00 in Shanghai
         try rig.run(night(), batches: Array(repeating: 50, count: 20))
         #expect(try rig.lines("SELECT (SELECT count(*) FROM noise_1m), (SELECT count(*) FROM noise_10m) + (SELECT count(*) FROM noise_1d)")
             == ["480 0"])
-        rig.options.fillsBuckets = true
+        // A store that has readings is not left out again.
+        try rig.run([])
+        #expect(try rows(rig) == rows(whole))
+    }
+
+    /// What a killed Patrol has left behind is written before a repair from a later moment passes it over.
+    @Test func aRepairAfterAKillLeavesNoReadingOut() throws {
+        let whole = try Rig(rules: [])
+        try whole.run(night())
+        let rig = try Rig(rules: [])
+        try rig.run(night(), batches: Array(repeating: 50, count: 20), killed: true)
+        #expect(try rig.lines("SELECT minutes_input < input FROM engine_state") == ["1"])
+        _ = try RollupRepair.run(storePath: rig.path, from: Timestamp(milliseconds: start + 30 * 86_400_000))
+        #expect(try rig.lines("SELECT minutes_input = input FROM engine_state") == ["1"])
         try rig.run([])
         #expect(try rows(rig) == rows(whole))
     }
