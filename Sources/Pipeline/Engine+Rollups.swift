@@ -178,7 +178,7 @@ extension Engine {
                 }
             })
         // The newest of a device is looked for first: what comes in order of time finds its place at once.
-        for (minute, readings) in found.sorted(by: { $0.key.bucket < $1.key.bucket }) {
+        for (minute, readings) in found.sorted(by: { ($0.key.bucket, $0.key.device) < ($1.key.bucket, $1.key.device) }) {
             minutes.restore(device: minute.device, bucket: minute.bucket, readings: readings)
         }
         for (input, reading, clock) in pending.long { minutes.restore(long: reading, input: input, clock: clock) }

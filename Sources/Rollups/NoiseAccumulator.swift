@@ -10,8 +10,6 @@ struct NoiseAccumulator: BitwiseCopyable {
     var isDirty = false
     /// Looked at since the last eviction came by.
     var isUsed = true
-    /// Has no row yet, and nothing was added to it.
-    var isNew = false
     /// Some of its sums have spans of long readings (``NoiseBuckets`` keeps those).
     var hasLong = false
     var bucket: Timestamp
@@ -22,10 +20,7 @@ struct NoiseAccumulator: BitwiseCopyable {
     var lmax: Int32 = .min
     var lmin: Int32 = .max
     var revised = Timestamp.distantPast
-    /// Since it came into memory: readings that reach into it from before, and the newest clock at which a late one came.
-    var continuing: Int64 = 0
-    var late = Timestamp.distantPast
-    /// The row holds the readings up to this input, and no later one.
+    /// The row holds the readings up to this input, and no later one; 0 where there is none.
     var input: Int64 = 0
     /// Every reading up to this input was in the row when the bucket became dirty.
     var dirtySince: Int64 = 0

@@ -12,6 +12,15 @@ public final class NoiseBuckets {
     /// The row of a bucket as the store has it, nil where there is none.
     public typealias Load = (_ device: UInt32, _ isFlagged: Bool, _ span: NoiseSpan, _ bucket: Timestamp) -> StoredNoiseBucket?
 
+    /// The ten minutes of a series that stand apart (``bucketsToAdd(_:_:since:)``), and what the coarser buckets are to know of
+    /// them besides: readings that reach into them from before, and the newest clock at which a late one came.
+    private struct Apart: BitwiseCopyable {
+        /// −1 where none do.
+        var slot: Int32 = -1
+        var continuing: Int64 = 0
+        var late = Timestamp.distantPast
+    }
+
     let calendar: NoiseCalendar
     private let load: Load
     /// Told of rows whose state cannot be read.
@@ -36,8 +45,8 @@ public final class NoiseBuckets {
     private var queue: [Int32] = []
     private var queueHead = 0
     private var hand = 0
-    /// By series the ten minutes that stand apart (see ``targets(_:_:since:)``), −1 where none do.
-    private var apart: [Int32] = []
+    /// By series.
+    private var apart: [Apart] = []
     /// Spans of long readings by slot and part (0 the bucket itself); rare.
     private var long: [Int64: TimeSpans] = [:]
     private var writer = NoiseStateWriter()
@@ -109,11 +118,7 @@ public final class NoiseBuckets {
             for part in 0..<NoisePeriod.count { unsafe node.pointee.withPart(part) { $0 = NoiseSums() } }
         }
         places.insert(NoiseAccumulator.key(series, span, bucket), slot)
-        if let stored = load(series >> 1, series & 1 == 1, span, bucket) {
-            restore(slot, from: stored)
-        } else {
-            unsafe node.pointee.isNew = true
-        }
+        if let stored = load(series >> 1, series & 1 == 1, span, bucket) { restore(slot, from: stored) }
         return slot
     }
 
@@ -153,6 +158,8 @@ public final class NoiseBuckets {
         }
         unsafe node.pointee.revised = stored.revised ?? .distantPast
         unsafe node.pointee.input = stored.input
+        let all = unsafe node.pointee.sums
+        if unsafe node.pointee.histogram.total != UInt64(all.total) || (all.energy == 0) != (all.total == 0) { reader.isDamaged = true }
         if reader.isDamaged || !reader.isAtEnd {
             unsafe damaged(node.pointee.series >> 1, node.pointee.span, node.pointee.bucket)
         }
@@ -170,60 +177,67 @@ public final class NoiseBuckets {
         /// The end of the first value that the minute has a part in: of the date or one of its periods.
         var end = Timestamp.distantPast
         var endBefore = Timestamp.distantPast
-        /// The ten minutes had no row, and nothing was added to them before.
-        var areNew = false
+        /// The ten minutes stand apart: the others have no slot here.
+        var areApart = false
 
         init() {}
-        init(tenMinutes: Int32) { slots[0] = tenMinutes }
+        init(apart: Int32) {
+            slots[0] = apart
+            areApart = true
+        }
     }
 
-    /// The buckets that a minute is added to now. Where its ten minutes are new they stand apart: this minute and those that follow are added to them
-    /// alone, and the coarser buckets get all of it at once (``settle(_:)``) when the series goes on to other ten minutes, or
-    /// before one of them is written. They are dirty from the beginning, so that a start knows what their rows may miss.
-    func targets(_ series: UInt32, _ minute: Timestamp, since: Int64) -> Targets {
-        while apart.count <= Int(series) { apart.append(-1) }
+    /// The buckets that a minute is added to now. Where its ten minutes are new they stand apart: this minute and those that
+    /// follow are added to them alone, and the coarser buckets get all of it at once (``settle(_:)``). They are dirty from the
+    /// beginning, so that a start knows what their rows may miss, and stay in memory.
+    func bucketsToAdd(_ series: UInt32, _ minute: Timestamp, since: Int64) -> Targets {
+        while apart.count <= Int(series) { apart.append(Apart()) }
         let start = minute.bucketStart(widthMilliseconds: 600_000)
-        let known = apart[Int(series)]
-        if known >= 0, unsafe nodes[Int(known)].bucket == start { return Targets(tenMinutes: known) }
-        let targets = allTargets(series, minute)
-        guard targets.areNew, !needsSpans(targets) else { return targets }
+        let known = apart[Int(series)].slot
+        if known >= 0, unsafe nodes[Int(known)].bucket == start {
+            unsafe nodes[Int(known)].isUsed = true
+            return Targets(apart: known)
+        }
+        let wasThere = places[NoiseAccumulator.key(series, .tenMinutes, start)] >= 0
+        let all = allBuckets(series, minute)
+        let tenMinutes = all.slots[0]
+        guard !wasThere, tenMinutes >= 0, unsafe nodes[Int(tenMinutes)].input == 0, !needsSpans(all) else { return all }
         let day = calendar.day(containing: minute)
         if day.hasBoundary(in: start, start + 600_000) || calendar.day(day.day + -1).hasBoundary(in: start, start + 600_000) {
-            return targets
+            return all
         }
         settle(series)
-        apart[Int(series)] = targets.slots[0]
-        for index in 0..<5 where targets.slots[index] >= 0 { markDirty(targets.slots[index], since: since) }
-        return Targets(tenMinutes: targets.slots[0])
+        apart[Int(series)].slot = tenMinutes
+        for index in 0..<5 where all.slots[index] >= 0 { markDirty(all.slots[index], since: since) }
+        return Targets(apart: tenMinutes)
     }
 
-    /// Adds the ten minutes of a series that stand apart to the coarser buckets.
+    /// Adds the ten minutes of a series that stand apart to the coarser buckets: before others stand apart in their place, one of
+    /// the coarser is written, a long reading comes to them, or they leave memory.
     private func settle(_ series: UInt32) {
-        guard Int(series) < apart.count, apart[Int(series)] >= 0 else { return }
-        let node = unsafe nodes[Int(apart[Int(series)])]
-        apart[Int(series)] = -1
+        guard Int(series) < apart.count, apart[Int(series)].slot >= 0 else { return }
+        let known = apart[Int(series)]
+        apart[Int(series)] = Apart()
+        let node = unsafe nodes[Int(known.slot)]
         var delta = NoiseDelta()
         delta.energy = node.sums.energy
         delta.total = node.sums.total
         delta.coveredGain = node.sums.coveredByShort
-        delta.beginning = node.samples - node.continuing
-        delta.continuing = node.continuing
+        delta.beginning = node.samples - known.continuing
+        delta.continuing = known.continuing
         delta.lmax = node.lmax
         delta.lmin = node.lmin
-        delta.late = node.late
-        var targets = allTargets(series, node.bucket)
+        delta.late = known.late
+        var targets = allBuckets(series, node.bucket)
         targets.slots[0] = -1
+        for index in 1..<5 where targets.slots[index] >= 0 { assert(unsafe nodes[Int(targets.slots[index])].isDirty) }
         add(delta, from: node.bucket, to: targets) { $0.add(node.histogram, pool: pool) }
     }
 
     /// The buckets that a minute is part of.
-    func allTargets(_ series: UInt32, _ minute: Timestamp) -> Targets {
+    func allBuckets(_ series: UInt32, _ minute: Timestamp) -> Targets {
         var targets = Targets()
         targets.slots[0] = slot(series, .tenMinutes, minute, width: 600_000)
-        if targets.slots[0] >= 0 {
-            unsafe targets.areNew = nodes[Int(targets.slots[0])].isNew
-            unsafe nodes[Int(targets.slots[0])].isNew = false
-        }
         targets.slots[1] = slot(series, .twentyMinutes, minute, width: 1_200_000)
         targets.slots[2] = slot(series, .hour, minute, width: 3_600_000)
         let day = calendar.day(containing: minute)
@@ -274,6 +288,11 @@ public final class NoiseBuckets {
                 milliseconds: UInt64(delta.total), pool: pool)
         }
         for index in 0..<5 where targets.slots[index] >= 0 { markDirty(targets.slots[index], since: since) }
+        if targets.areApart {
+            let node = unsafe nodes[Int(targets.slots[0])]
+            if minute == node.bucket { apart[Int(node.series)].continuing += delta.continuing }
+            apart[Int(node.series)].late = max(apart[Int(node.series)].late, delta.late)
+        }
         gainedCount = 0
         (lowestBin, highestBin) = (.max, .min)
     }
@@ -285,13 +304,10 @@ public final class NoiseBuckets {
             let slot = targets.slots[index]
             let node = unsafe nodes + Int(slot)
             if index < 4 {
-                let continuing = unsafe start == node.pointee.bucket ? delta.continuing : 0
                 unsafe node.pointee.sums.add(delta)
-                unsafe node.pointee.samples += delta.beginning + continuing
-                unsafe node.pointee.continuing += continuing
+                unsafe node.pointee.samples += delta.beginning + (start == node.pointee.bucket ? delta.continuing : 0)
                 unsafe node.pointee.lmax = unsafe max(node.pointee.lmax, delta.lmax)
                 unsafe node.pointee.lmin = unsafe min(node.pointee.lmin, delta.lmin)
-                unsafe node.pointee.late = unsafe max(node.pointee.late, delta.late)
                 unsafe histogram(&node.pointee.histogram)
                 unsafe revise(node, at: delta.late, end: index == 3 ? targets.end : node.pointee.end)
                 if unsafe node.pointee.hasLong { addBoth(slot, part: 0) }
@@ -476,7 +492,7 @@ public final class NoiseBuckets {
 
     private func evict(_ slot: Int32) {
         let series = unsafe nodes[Int(slot)].series
-        if Int(series) < apart.count && apart[Int(series)] == slot { settle(series) }
+        if Int(series) < apart.count && apart[Int(series)].slot == slot { settle(series) }
         let node = unsafe nodes + Int(slot)
         unsafe places.remove(node.pointee.key)
         unsafe node.pointee.histogram.removeAll(pool: pool)

@@ -78,7 +78,7 @@ struct NoiseDay: BitwiseCopyable, Sendable {
         return first
     }
 
-    /// Whether the date or one of its periods begins or ends within, which does not say at the ends.
+    /// Whether the date or one of its periods begins or ends between the two; at them does not count.
     func hasBoundary(in start: Timestamp, _ end: Timestamp) -> Bool {
         func isWithin(_ moment: Timestamp) -> Bool { start < moment && moment < end }
         return isWithin(self.start) || isWithin(self.end)
@@ -119,7 +119,9 @@ final class NoiseCalendar {
     @inline(__always)
     func day(containing moment: Timestamp) -> NoiseDay {
         if unsafe days[last].start <= moment && moment < days[last].end { return unsafe days[last] }
-        let found = day(zone.day(moment))
+        var found = day(zone.day(moment))
+        // Where the clock went back over midnight the date comes twice; the second time is the next day's.
+        if moment >= found.end { found = day(found.day + 1) }
         last = Int(found.day.number & 15)
         return found
     }

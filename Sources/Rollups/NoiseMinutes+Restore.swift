@@ -43,7 +43,7 @@ extension NoiseMinutes {
 
     /// Adds to each coarser bucket what its row does not hold: readings behind its input.
     private func mergeMissing(_ readings: [RestoredNoise], _ slot: Int32, _ series: UInt32, _ bucket: Timestamp) {
-        let targets = buckets.allTargets(series, bucket)
+        let targets = buckets.allBuckets(series, bucket)
         for index in 0..<5 where targets.slots[index] >= 0 {
             let input = buckets.input(of: targets.slots[index])
             let known = readings.firstIndex { $0.input > input } ?? readings.count

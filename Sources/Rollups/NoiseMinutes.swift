@@ -19,7 +19,7 @@ public final class NoiseMinutes {
         var bucket: Timestamp
         var count: Int32
         var capacity: Int32
-        /// Of the samples, how many the coarser buckets hold (the first ones), and how much these cover, in ms.
+        /// Of the samples, how many are merged into the buckets (the first ones), and how much these cover, in ms.
         var merged: Int32
         var covered: Int32
         /// In thousandths of a dB(A).
@@ -43,7 +43,7 @@ public final class NoiseMinutes {
     private let load: Load
     private let samplePool = NoisePool()
     /// Of the minute whose row is computed.
-    private var levels = NoiseHistogram()
+    private var levels = NoiseHistogram(mayList: false)
     private var nodes: [Node] = []
     private var freeNode: Int32 = -1
     /// First of the series' nodes, newest bucket first.
@@ -271,8 +271,8 @@ public final class NoiseMinutes {
     /// Rows that a pass has before it.
     public var backlog: Int { dirty.count + closed.count + buckets.dirtyCount }
 
-    /// Begins a pass over what differs from its rows: the minutes that go on, and then of the coarser buckets the half that
-    /// has waited longest, so that a row waits for three passes at most. Nothing where one goes on.
+    /// Begins a pass over what differs from its rows: the minutes, and then of the coarser buckets the half that has waited
+    /// longest, so that a row waits for three passes at most. Nothing where one goes on.
     /// - Parameter input: number of the last reading added.
     public func beginFlush(input: Int64) {
         if pass == nil { pass = (closed.count, dirty.count, -1, input) }
@@ -281,7 +281,8 @@ public final class NoiseMinutes {
     /// Hands over the minutes that a newer one has followed, and then goes on with the pass. What is handed over is clean;
     /// minutes other than the newest leave memory at ``committed()``.
     /// - Parameters:
-    ///   - rows: at most so many; nil is everything that there is.
+    ///   - rows: about so many, half as many more where a pass goes on, and up to six times as many where more than a
+    ///     thousand minutes are over; nil is everything that there is.
     ///   - input: number of the last reading added, which the rows hold with all before it.
     ///   - minute, bucket: get the rows.
     public func flush(
@@ -290,15 +291,17 @@ public final class NoiseMinutes {
         var left = rows ?? .max
         if rows == nil { pass = (closed.count, dirty.count, -1, input) }
         // They hold memory and lengthen their series, so that few may wait.
-        var closedLeft = max(left, closed.count - NoiseMinutes.closedWaiting)
+        // A reading ends two minutes at most, and a commit has a row for three readings; what a start has found is more.
+        let excess = rows.map { min(closed.count - NoiseMinutes.closedWaiting, 6 * min($0, 1 << 32)) } ?? 0
+        var closedLeft = max(left, excess)
         while closedLeft > 0, let slot = closed.next() {
-            if let closed = pass?.closed, closed > 0 { pass!.closed -= 1 }
+            if let left = pass?.closed, left > 0 { pass!.closed -= 1 }
             guard nodes[Int(slot)].isDirty else { continue }
             try hand(slot, minute)
             closedLeft -= 1
             left -= 1
         }
-        // Of those that were handed over just now nothing is left to do; others may not get there for long.
+        // What was handed over meanwhile is taken off the head: a pass may not come to it for long, and the queue would grow.
         while let slot = dirty.first, !nodes[Int(slot)].isDirty {
             _ = dirty.next()
             if let minutes = pass?.minutes, minutes > 0 { pass!.minutes -= 1 }
@@ -352,7 +355,7 @@ public final class NoiseMinutes {
         let late = nodes[Int(slot)].late
         if late >= bucket + NoiseMinutes.widthMilliseconds + buckets.allowanceMilliseconds { row.revised = late }
         // Before the row is computed: that reorders the samples.
-        let targets = fillsBuckets ? buckets.targets(series, bucket, since: flushedInput) : NoiseBuckets.Targets()
+        let targets = fillsBuckets ? buckets.bucketsToAdd(series, bucket, since: flushedInput) : NoiseBuckets.Targets()
         var delta = fillsBuckets ? unsafe collectGain(slot, samples, for: targets) : NoiseDelta()
         unsafe row.compute(samples, levels: &levels, pool: samplePool)
         if fillsBuckets {

@@ -101,7 +101,7 @@ extension NoiseRow {
         unsafe sortIfNeeded(samples) {
             ($0.startMilliseconds, $0.durationMilliseconds) < ($1.startMilliseconds, $1.durationMilliseconds)
         }
-        levels.clear()
+        levels.clear(pool: pool)
         var energy: UInt128 = 0
         var total: Int64 = 0
         var coveredUpTo: Int64 = 0

@@ -79,7 +79,7 @@ struct NoiseStateWriter {
 struct NoiseStateReader {
     private let bytes: [UInt8]
     private var next = 1
-    private(set) var isDamaged: Bool
+    var isDamaged: Bool
 
     init(_ bytes: [UInt8]) {
         self.bytes = bytes
@@ -138,10 +138,11 @@ struct NoiseStateReader {
         let unit = number()
         var bin: Int64 = -201
         for _ in 0..<bins where !isDamaged {
+            let last = bin
             bin += number()
             let (milliseconds, isOverflow) = number().multipliedReportingOverflow(by: unit)
             // No bucket has more than 2⁴⁰ ms in a bin: 34 years.
-            guard (-200...2000).contains(bin), !isOverflow, milliseconds <= 1 << 40 else { return isDamaged = true }
+            guard (-200...2000).contains(bin), bin > last, !isOverflow, milliseconds <= 1 << 40 else { return isDamaged = true }
             histogram.add(bin: Int32(bin), milliseconds: UInt64(milliseconds), pool: pool)
         }
     }

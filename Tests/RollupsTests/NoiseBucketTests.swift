@@ -170,10 +170,16 @@ private func level(_ level: Double, _ from: Int64, _ to: Int64) -> [Reading] {
         var boundaries = NoiseBoundaries()
         if dice(2) == 1 { (boundaries.day, boundaries.night, boundaries.ldenEvening) = (6 * hour + 120_000, 22 * hour + 420_000, 19 * hour + 780_000) }
         let readings = (0..<300).map { _ in
-            noise(
+            var reading = noise(
                 start + Int64(dice(hours * 3_600_000)), Double(dice(9000)) / 100,
                 period: UInt32([125, 1000, 60_000, 61_000, 900_000, 3_600_000, 20_000_000][dice(hours == 1 && dice(10) > 0 ? 3 : 7)]),
                 device: UInt32(dice(2)), flags: dice(8) == 0 ? 2 : 0)
+            reading.received = reading.ts
+            if dice(4) == 0 {
+                reading.isBackfill = true
+                reading.received = reading.ts + Int64(dice(40)) * hour
+            }
+            return reading
         }
         func tables() -> NoiseTables {
             let tables = NoiseTables(zone: zone)

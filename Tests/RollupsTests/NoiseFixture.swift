@@ -60,7 +60,7 @@ final class NoiseTables {
                 touched.insert(Key(span: -1, device: reading.device, isFlagged: false, bucket: bucket))
             }
         }
-        for key in touched {
+        for key in touched.sorted(by: { $0.bucket < $1.bucket }) {
             minutes.restore(
                 device: key.device, bucket: key.bucket,
                 readings: readings.enumerated().filter {
@@ -71,6 +71,13 @@ final class NoiseTables {
         for (index, reading) in missing where reading.periodMilliseconds > 60_000 {
             minutes.restore(long: reading, input: Int64(index + 1), clock: reading.received)
         }
+    }
+
+    /// What was revised stays so, as in the store.
+    private func keep(_ row: NoiseRow, _ key: Key) {
+        var row = row
+        if let before = rows[key]?.revised { row.revised = max(before, row.revised ?? before) }
+        rows[key] = row
     }
 
     /// A life: commits after each of `batches` readings; every third commit begins a pass, and each writes up to `write`
@@ -85,12 +92,12 @@ final class NoiseTables {
             if begins { minutes.beginFlush(input: count) }
             minutes.flush(
                 rows: most, input: count,
-                minute: { rows[Key(span: -1, device: $0.device, isFlagged: $0.isFlagged, bucket: $0.bucket)] = $0 },
+                minute: { keep($0, Key(span: -1, device: $0.device, isFlagged: $0.isFlagged, bucket: $0.bucket)) },
                 bucket: { bucket, state in
                     let key = Key(
                         span: Int(bucket.span.rawValue), device: bucket.row.device, isFlagged: bucket.row.isFlagged,
                         bucket: bucket.row.bucket)
-                    rows[key] = bucket.row
+                    keep(bucket.row, key)
                     days[key] = bucket.day
                     states[key] = StoredNoiseBucket(
                         samples: bucket.row.samples, lmaxMillidecibels: bucket.row.lmaxMillidecibels,
