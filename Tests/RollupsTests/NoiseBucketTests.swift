@@ -74,6 +74,22 @@ private func level(_ level: Double, _ from: Int64, _ to: Int64) -> [Reading] {
         #expect(tables.rows.keys.filter { $0.span == 3 }.count == 2, "the date, and the night before it")
     }
 
+    /// St. John's, 2010-11-07: a minute after midnight (02:30 UTC) clocks show 23:01 of the 6th again, until 03:30. Whatever was
+    /// asked before, such a moment belongs to the date that has begun.
+    @Test func aMidnightThatComesTwiceBeginsTheDayOnce() throws {
+        let zone = try #require(LocalZone(identifier: "America/St_Johns"))
+        let date = try #require(LocalDay(year: 2010, month: 11, day: 7))
+        let midnight = zone.moment(date)
+        for before in [midnight + -12 * hour, midnight + 12 * hour] {
+            let calendar = NoiseCalendar(zone: zone, boundaries: NoiseBoundaries())
+            _ = calendar.day(containing: before)
+            for minute in Int64(0)..<120 {
+                let day = calendar.day(containing: midnight + minute * 60_000)
+                #expect(day.day == date && day.start == midnight)
+            }
+        }
+    }
+
     @Test func aReadingEntersOnlyBucketsAtLeastAsLong() {
         let spans = { (period: UInt32) in Set(run([noise(0, 60, period: period)]).rows.filter { $0.value.samples > 0 }.keys.map(\.span)) }
         #expect(spans(60_000) == [-1, 0, 1, 2, 3])
