@@ -24,6 +24,4 @@ public struct Retention: Sendable, Equatable {
         get { ages[Int(kind.rawValue)] }
         set { ages[Int(kind.rawValue)] = newValue }
     }
-
-    public mutating func forEveryKind(_ change: (inout Ages) -> Void) { for kind in Kind.allCases { change(&self[kind]) } }
 }

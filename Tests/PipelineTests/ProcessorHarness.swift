@@ -244,3 +244,7 @@ final class Rig {
             + lines("SELECT * FROM alert_note ORDER BY seq")
     }
 }
+
+extension Retention {
+    mutating func forEveryKind(_ change: (inout Ages) -> Void) { for kind in Kind.allCases { change(&self[kind]) } }
+}
