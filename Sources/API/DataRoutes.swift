@@ -68,8 +68,13 @@ struct ParameterProblem: Error {
 /// The parameters of a request, checked.
 struct Parameters {
     let request: Request
+    /// What a collection can be asked by; all else is refused.
     static func pageKeys(_ collection: StoreCollection) -> [String] {
-        ["kind", "device", "state"] + (collection.hasPlaces ? ["site", "area"] : []) + (collection.hasTimes ? ["since", "until"] : [])
+        if collection == .counts { return [] }
+        return ([.readings, .devices].contains(collection) ? ["kind"] : [])
+            + ([.alerts, .silences, .tasks].contains(collection) ? ["state"] : [])
+            + (collection == .silences ? [] : ["device"])
+            + (collection.hasPlaces ? ["site", "area"] : []) + (collection.hasTimes ? ["since", "until"] : [])
             + ["limit", "cursor"]
     }
     static let rollupKeys = ["since", "until", "step", "device", "site", "area", "flagged", "limit", "cursor"]
@@ -157,7 +162,7 @@ struct Parameters {
 
     private func refuseOthers(than keys: [String]) throws(ParameterProblem) {
         for (key, _) in request.uri.queryParameters where !keys.contains(String(key)) {
-            throw ParameterProblem(message: "there is no parameter '\(key)'; there are \(keys.joined(separator: ", "))")
+            throw ParameterProblem(message: "there is no parameter '\(key)'\(keys.isEmpty ? "" : "; there are \(keys.joined(separator: ", "))")")
         }
     }
 }

@@ -57,8 +57,9 @@ enum OpenAPI {
         var list = [
             parameter("since", "query", "From here on: milliseconds since 1970 or RFC 3339; else the day before until.", text),
             parameter("until", "query", "Before this; else now.", text),
-            parameter("device", "query", "Id of one device.", text),
-        ] + placeParameters
+            parameter("device", "query", "Id of one device.", text), parameter("site", "query", "Devices of a site.", text),
+            parameter("area", "query", "Devices of an area and all below it, by its code.", text),
+        ]
         if !steps.isEmpty {
             list.append(parameter("step", "query", "Length of a bucket; else by the range.", "{\"type\":\"string\",\"enum\":[\(steps)]}"))
         }
@@ -71,11 +72,6 @@ enum OpenAPI {
         return list
     }
 
-    private static let placeParameters = [
-        parameter("site", "query", "Devices of a site.", text),
-        parameter("area", "query", "Devices of an area and all below it, by its code.", text),
-    ]
-
     private static func limit(else rows: Int) -> String {
         "{\"type\":\"integer\",\"minimum\":1,\"maximum\":\(StoreReader.pageRows),\"default\":\(rows)}"
     }
@@ -83,22 +79,20 @@ enum OpenAPI {
 
     private static func pageParameters(_ collection: StoreCollection) -> [String] {
         let kinds = Kind.allCases.map { "\"\($0.name)\"" }.joined(separator: ",")
-        var list: [String] = []
-        if collection == .counts { return list }
-        if collection == .readings || collection == .devices {
-            list.append(parameter("kind", "query", "Kind of device.", "{\"type\":\"string\",\"enum\":[\(kinds)]}"))
-        }
         let states: [StoreCollection: String] = [.alerts: "pending, firing or resolved.", .silences: "standing or over.", .tasks: "Stage."]
-        if let about = states[collection] { list.append(parameter("state", "query", about, text)) }
-        if collection != .silences { list.append(parameter("device", "query", "Id of one device.", text)) }
-        if collection.hasPlaces { list += placeParameters }
-        if collection.hasTimes {
-            list.append(parameter("since", "query", "From here on: milliseconds since 1970 or RFC 3339.", text))
-            list.append(parameter("until", "query", "Before this.", text))
+        return Parameters.pageKeys(collection).map { key in
+            switch key {
+            case "kind": parameter(key, "query", "Kind of device.", "{\"type\":\"string\",\"enum\":[\(kinds)]}")
+            case "state": parameter(key, "query", states[collection]!, text)
+            case "device": parameter(key, "query", "Id of one device.", text)
+            case "site": parameter(key, "query", "Devices of a site.", text)
+            case "area": parameter(key, "query", "Devices of an area and all below it, by its code.", text)
+            case "since": parameter(key, "query", "From here on: milliseconds since 1970 or RFC 3339.", text)
+            case "until": parameter(key, "query", "Before this.", text)
+            case "limit": parameter(key, "query", "Rows at most.", limit(else: 50))
+            default: parameter(key, "query", "The next of an earlier page.", text)
+            }
         }
-        list.append(parameter("limit", "query", "Rows at most.", limit(else: 50)))
-        list.append(parameter("cursor", "query", "The next of an earlier page.", text))
-        return list
     }
 
     static func parameter(_ name: String, _ place: String, _ about: String, _ schema: String) -> String {

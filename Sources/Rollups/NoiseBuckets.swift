@@ -51,12 +51,8 @@ public final class NoiseBuckets {
     private var long: [Int64: TimeSpans] = [:]
     private var writer = NoiseStateWriter()
 
-    /// Time by level that the minute which is being merged has gained, and its quietest and loudest bin.
-    // Grown by doubling, freed in deinit.
-    private var gained: UnsafeMutablePointer<NoiseTime>
-    private var gainedCapacity = 256
-    private var gainedCount = 0
-    private var lowestBin = Int32.max, highestBin = Int32.min
+    /// Of the minute that is merged next.
+    var gain = NoiseGain()
     /// What the minute that is being merged covered before its gain, and with it; as of ``cover(before:after:)``.
     private var coveredBefore = TimeSpans(), coveredAfter = TimeSpans()
 
@@ -71,13 +67,9 @@ public final class NoiseBuckets {
         self.budgetBytes = budgetBytes
         self.allowanceMilliseconds = allowanceMilliseconds
         unsafe nodes = .allocate(capacity: capacity)
-        unsafe gained = .allocate(capacity: gainedCapacity)
     }
 
-    deinit {
-        unsafe nodes.deallocate()
-        unsafe gained.deallocate()
-    }
+    deinit { unsafe nodes.deallocate() }
 
     // MARK: Finding
 
@@ -104,7 +96,10 @@ public final class NoiseBuckets {
             slot = freed
         } else {
             if count == capacity {
-                unsafe NoiseBuckets.double(&nodes, count: count)
+                let larger = UnsafeMutablePointer<NoiseAccumulator>.allocate(capacity: capacity * 2)
+                unsafe larger.update(from: nodes, count: count)
+                unsafe nodes.deallocate()
+                unsafe nodes = larger
                 capacity *= 2
             }
             slot = Int32(count)
@@ -120,14 +115,6 @@ public final class NoiseBuckets {
         places.insert(NoiseAccumulator.key(series, span, bucket), slot)
         if let stored = load(series >> 1, series & 1 == 1, span, bucket) { restore(slot, from: stored) }
         return slot
-    }
-
-    /// A piece twice as large in its place; all of it is in use.
-    private static func double<Element: BitwiseCopyable>(_ piece: inout UnsafeMutablePointer<Element>, count: Int) {
-        let larger = UnsafeMutablePointer<Element>.allocate(capacity: count * 2)
-        unsafe larger.update(from: piece, count: count)
-        unsafe piece.deallocate()
-        unsafe piece = larger
     }
 
     private func restore(_ slot: Int32, from stored: StoredNoiseBucket) {
@@ -159,8 +146,8 @@ public final class NoiseBuckets {
         unsafe node.pointee.revised = stored.revised ?? .distantPast
         unsafe node.pointee.input = stored.input
         let all = unsafe node.pointee.sums
-        if unsafe node.pointee.histogram.total != UInt64(all.total) || (all.energy == 0) != (all.total == 0) { reader.isDamaged = true }
-        if reader.isDamaged || !reader.isAtEnd {
+        let agree = unsafe node.pointee.histogram.total == UInt64(all.total) && (all.energy == 0) == (all.total == 0)
+        if reader.isDamaged || !reader.isAtEnd || !agree {
             unsafe damaged(node.pointee.series >> 1, node.pointee.span, node.pointee.bucket)
         }
     }
@@ -184,6 +171,13 @@ public final class NoiseBuckets {
         init(apart: Int32) {
             slots[0] = apart
             areApart = true
+        }
+
+        /// With one of the slots alone.
+        func only(_ index: Int) -> Targets {
+            var one = self
+            for other in 0..<5 where other != index { one.slots[other] = -1 }
+            return one
         }
     }
 
@@ -230,7 +224,6 @@ public final class NoiseBuckets {
         delta.late = known.late
         var targets = allBuckets(series, node.bucket)
         targets.slots[0] = -1
-        for index in 1..<5 where targets.slots[index] >= 0 { assert(unsafe nodes[Int(targets.slots[index])].isDirty) }
         add(delta, from: node.bucket, to: targets) { $0.add(node.histogram, pool: pool) }
     }
 
@@ -263,38 +256,17 @@ public final class NoiseBuckets {
     /// What the minute that is merged next covered before its gain, and covers now.
     func cover(before: TimeSpans, after: TimeSpans) { (coveredBefore, coveredAfter) = (before, after) }
 
-    /// Time at a level of the minute that is merged next.
-    @inline(__always)
-    func collect(millidecibels: Int32, milliseconds: UInt16) {
-        let bin = NoiseMath.bin(millidecibels: millidecibels)
-        if gainedCount == gainedCapacity {
-            unsafe NoiseBuckets.double(&gained, count: gainedCount)
-            gainedCapacity *= 2
-        }
-        unsafe gained[gainedCount] = NoiseTime(bin: Int16(truncatingIfNeeded: bin), milliseconds: milliseconds)
-        gainedCount += 1
-        lowestBin = min(lowestBin, bin)
-        highestBin = max(highestBin, bin)
-    }
-
-    /// Adds what a minute has gained, with the collected levels, to the buckets that `includes` says.
+    /// Adds what a minute has gained, with its levels in ``gain``, to its buckets.
     /// - Parameter since: every reading up to this input stands in the rows already.
-    func merge(_ delta: NoiseDelta, minute: Timestamp, into targets: Targets, since: Int64, includes: UInt8 = 0b11111) {
-        var targets = targets
-        for index in 0..<5 where includes >> UInt8(index) & 1 == 0 { targets.slots[index] = -1 }
-        add(delta, from: minute, to: targets) { histogram in
-            unsafe histogram.add(
-                UnsafeBufferPointer(start: gained, count: gainedCount), from: lowestBin, to: highestBin,
-                milliseconds: UInt64(delta.total), pool: pool)
-        }
+    func merge(_ delta: NoiseDelta, minute: Timestamp, into targets: Targets, since: Int64) {
+        add(delta, from: minute, to: targets) { $0.add(gain, pool: pool) }
         for index in 0..<5 where targets.slots[index] >= 0 { markDirty(targets.slots[index], since: since) }
         if targets.areApart {
             let node = unsafe nodes[Int(targets.slots[0])]
             if minute == node.bucket { apart[Int(node.series)].continuing += delta.continuing }
             apart[Int(node.series)].late = max(apart[Int(node.series)].late, delta.late)
         }
-        gainedCount = 0
-        (lowestBin, highestBin) = (.max, .min)
+        gain.removeAll()
     }
 
     /// - Parameter start: of the stretch of time that the gain belongs to.

@@ -1,13 +1,5 @@
 import Telemetry
 
-/// Time at a level, in ms.
-struct NoiseTime: BitwiseCopyable {
-    /// The level in 0.1 dB, as ``NoiseMath/bin(millidecibels:)`` gives it.
-    var bin: Int16
-    /// ≤ 60,000.
-    var milliseconds: UInt16
-}
-
 /// Time by level in 0.1 dB bins, in a piece of a ``NoisePool``: a list of the bins that occur while they are few, as in what
 /// sends a reading a minute; then a word for each bin from about the quietest to about the loudest. Percentiles cannot be
 /// merged from percentiles, histograms can (domain §7). A plain value: who holds it gives its piece back.
@@ -52,17 +44,16 @@ struct NoiseHistogram: BitwiseCopyable {
         }
     }
 
-    /// Adds all of `times`, which are `milliseconds` together and whose bins are `lowest...highest`. O(number of times), but
-    /// where the piece must grow.
-    mutating func add(
-        _ times: UnsafeBufferPointer<NoiseTime>, from lowest: Int32, to highest: Int32, milliseconds: UInt64, pool: NoisePool
-    ) {
+    /// O(number of times), but where the piece must grow.
+    mutating func add(_ gain: borrowing NoiseGain, pool: NoisePool) {
+        let times = unsafe gain.times
         if layout == .list && times.count <= NoiseHistogram.listedAtOnce {
             for unsafe time in unsafe times { add(bin: Int32(time.bin), milliseconds: UInt64(time.milliseconds), pool: pool) }
             return
         }
-        total += milliseconds
-        makeRoom(from: lowest, to: highest, pool)
+        if times.isEmpty { return }
+        total += gain.milliseconds
+        makeRoom(from: gain.lowestBin, to: gain.highestBin, pool)
         if layout == .wide { unsafe add(times, as: UInt64.self) } else { unsafe add(times, as: UInt32.self) }
     }
 

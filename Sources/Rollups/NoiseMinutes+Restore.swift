@@ -61,11 +61,11 @@ extension NoiseMinutes {
                 delta.lmax = max(delta.lmax, reading.lmax)
                 delta.lmin = min(delta.lmin, reading.lmin)
                 delta.late = max(delta.late, reading.late)
-                buckets.collect(millidecibels: reading.level, milliseconds: UInt16(duration))
+                buckets.gain.add(millidecibels: reading.level, milliseconds: UInt16(duration))
             }
             delta.coveredGain = after.milliseconds - before.milliseconds
             buckets.cover(before: before, after: after)
-            buckets.merge(delta, minute: bucket, into: targets, since: flushedInput, includes: 1 << UInt8(index))
+            buckets.merge(delta, minute: bucket, into: targets.only(index), since: flushedInput)
         }
     }
 

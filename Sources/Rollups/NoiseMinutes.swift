@@ -292,7 +292,7 @@ public final class NoiseMinutes {
         if rows == nil { pass = (closed.count, dirty.count, -1, input) }
         // They hold memory and lengthen their series, so that few may wait.
         // A reading ends two minutes at most, and a commit has a row for three readings; what a start has found is more.
-        let excess = rows.map { min(closed.count - NoiseMinutes.closedWaiting, 6 * min($0, 1 << 32)) } ?? 0
+        let excess = rows.map { min(closed.count - NoiseMinutes.closedWaiting, 6 * $0) } ?? 0
         var closedLeft = max(left, excess)
         while closedLeft > 0, let slot = closed.next() {
             if let left = pass?.closed, left > 0 { pass!.closed -= 1 }
@@ -388,7 +388,7 @@ public final class NoiseMinutes {
             delta.energy &+= NoiseMath.units(millidecibels: sample.levelMillidecibels) &* UInt128(duration)
             delta.total += duration
             if sample.isContinuing { delta.continuing += 1 } else { delta.beginning += 1 }
-            buckets.collect(millidecibels: sample.levelMillidecibels, milliseconds: sample.durationMilliseconds)
+            buckets.gain.add(millidecibels: sample.levelMillidecibels, milliseconds: sample.durationMilliseconds)
         }
         return delta
     }

@@ -79,7 +79,7 @@ struct NoiseStateWriter {
 struct NoiseStateReader {
     private let bytes: [UInt8]
     private var next = 1
-    var isDamaged: Bool
+    private(set) var isDamaged: Bool
 
     init(_ bytes: [UInt8]) {
         self.bytes = bytes

@@ -167,7 +167,7 @@ import Testing
             }
             for place in ["site=s", "area=33"] { #expect(try await devices("/api/v1/readings?kind=noise&\(place)").isEmpty) }
             // What a list cannot be asked by is refused, not passed over.
-            for wrong in ["rejects?area=33", "counts?site=s", "devices?since=0", "alerts?areas=33"] {
+            for wrong in ["rejects?area=33", "counts?site=s", "devices?since=0", "alerts?areas=33", "alerts?kind=noise", "readings?state=firing"] {
                 let answer = try await client.execute(uri: "/api/v1/\(wrong)", method: .get)
                 #expect(answer.status == .badRequest)
                 #expect(String(buffer: answer.body).contains("there is no parameter"), "\(wrong)")

@@ -82,7 +82,7 @@ final class NoiseTables {
 
     /// A life: commits after each of `batches` readings; every third commit begins a pass, and each writes up to `write`
     /// rows. `killed` ends without the last flush.
-    func run(_ input: [Reading], batches: [Int] = [.max], write: Int = .max, killed: Bool = false) {
+    func run(_ input: [Reading], batches: [Int] = [.max], write: Int = 1 << 30, killed: Bool = false) {
         let minutes = rollups()
         restore(minutes)
         var left = input[...]

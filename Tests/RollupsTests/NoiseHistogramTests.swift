@@ -28,11 +28,9 @@ import Testing
                 let times = (0..<random.below(seed % 3 == 0 ? 9 : 30)).map { _ in
                     NoiseTime(bin: Int16(base + random.below(200)), milliseconds: UInt16(random.below(60_001)))
                 }
-                unsafe times.withUnsafeBufferPointer {
-                    unsafe histogram.add(
-                        $0, from: Int32(times.map(\.bin).min() ?? 0), to: Int32(times.map(\.bin).max() ?? 0),
-                        milliseconds: times.reduce(0) { $0 + UInt64($1.milliseconds) }, pool: pool)
-                }
+                var gain = NoiseGain()
+                for time in times { gain.add(millidecibels: Int32(time.bin) * 100, milliseconds: time.milliseconds) }
+                histogram.add(gain, pool: pool)
                 for time in times where time.milliseconds > 0 { expected[Int32(time.bin), default: 0] += UInt64(time.milliseconds) }
             }
             if round % 100 == 99 {
