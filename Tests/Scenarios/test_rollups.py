@@ -198,6 +198,40 @@ class Rollups(Folder):
         beats = query(store, "SELECT device, ts, battery, charging, recording, sos FROM bodycam")
         self.compare_tracks(store, {"bodycam_1h": oracle_tracks.camera_hours(beats, "Asia/Shanghai")})
 
+    def test_duty(self):
+        """Figures of shifts from what two cameras sent, worked out by hand: three nights of a night shift, three days of a day shift."""
+        zone = ZoneInfo("Asia/Shanghai")
+
+        def moment(day, hour):
+            return round(datetime(2024, 6, day, hour, tzinfo=zone).timestamp() * 1000)
+
+        def beats(camera, begin, end, recording):
+            return "".join(f'patrol/v1/in/gw/bodycam/{camera} {{"ts":{ts},"battery":80,"recording":{json.dumps(recording)}}}\n'
+                           for ts in range(begin, end + 1, 30_000))
+
+        recording = self.path("beats.txt", "".join([
+            beats("cam-1", moment(3, 22), moment(4, 0), True), beats("cam-1", moment(4, 0) + 30_000, moment(4, 2), False),  # half the night
+            beats("cam-1", moment(4, 22), moment(5, 6), True),  # all of it
+            beats("cam-2", moment(4, 6), moment(4, 12), True),  # half a day of twelve hours
+            beats("cam-2", moment(4, 20), moment(4, 23), True)]))  # and off shift, which is no one's duty
+        self.path("devices.csv", "id,kind,gateway\ncam-1,bodycam,gw\ncam-2,bodycam,gw\n")
+        self.path("units.csv", "id,kind,device,officer,team,areas,shift\nfoot-1,foot,cam-1,李强,夜班,,22:00-06:00\n"
+                  "foot-2,foot,cam-2,赵刚,白班,,06:00-18:00\n")
+        store = self.path("r.db")
+        config = self.path("patrol.yaml", f"broker: {{ url: mqtt://127.0.0.1 }}\nstore: {{ path: {store} }}\ndevices: devices.csv\nunits: units.csv\n")
+        result = patrol("replay", recording, "--into", store, "--config", config)
+        self.assertEqual(result.returncode, 0, result.stderr)
+        done = patrol("query", "duty", "--period", "2024-06-03..2024-06-05", "--store", store, "--format", "json")
+        rows = {(row["group"], row["name"]): row for row in map(json.loads, done.stdout.splitlines())}
+        # Nights of the 3rd, 4th and 5th: a half, whole, none; recording until the beat behind midnight, 7,230 s of 14,400, and whole.
+        night = {"shifts": 3, "shift_h": 24, "online_p10": 0, "online_p50": 0.5, "online_p90": 1, "recording_p50": round(7230 / 14_400, 6)}
+        day = {"shifts": 3, "shift_h": 36, "online_p10": 0, "online_p50": 0, "online_p90": 0.5, "recording_p50": 1}
+        for group, names in (("officer", ("李强", "赵刚")), ("team", ("夜班", "白班"))):
+            for name, wanted in zip(names, (night, day)):
+                row = rows.pop((group, name))
+                self.assertEqual({column: row[column] for column in wanted}, wanted, name)
+        self.assertEqual(rows, {})
+
 
 if __name__ == "__main__":
     unittest.main()
