@@ -198,6 +198,32 @@ class Rollups(Folder):
         beats = query(store, "SELECT device, ts, battery, charging, recording, sos FROM bodycam")
         self.compare_tracks(store, {"bodycam_1h": oracle_tracks.camera_hours(beats, "Asia/Shanghai")})
 
+    def test_exceedance(self):
+        """GB 3096-2008, class 2: 60 dB(A) by day, 50 by night. One loud hour of a quiet day, one loud night and one quiet one."""
+        zone = ZoneInfo("Asia/Shanghai")
+
+        def minutes(day, hour, hours, level):
+            begin = round(datetime(2024, 6, day, hour, tzinfo=zone).timestamp() * 1000)
+            return "".join(f'patrol/v1/in/gw/noise/{meter} {{"ts":{begin + minute * 60_000},"laeq":{level},"period_s":60}}\n'
+                           for minute in range(hours * 60) for meter in ("zoned", "unzoned"))
+
+        recording = self.path("levels.txt", "".join([
+            minutes(3, 6, 4, 55), minutes(3, 10, 1, 65.5), minutes(3, 11, 11, 55), minutes(3, 22, 8, 53.25), minutes(4, 6, 16, 55),
+            minutes(4, 22, 8, 50)]))
+        self.path("devices.csv", "id,kind,gateway,zone\nzoned,noise,gw,2\nunzoned,noise,gw,\n")
+        store = self.path("r.db")
+        config = self.path("patrol.yaml", f"broker: {{ url: mqtt://127.0.0.1 }}\nstore: {{ path: {store} }}\ndevices: devices.csv\n")
+        result = patrol("replay", recording, "--into", store, "--config", config)
+        self.assertEqual(result.returncode, 0, result.stderr)
+        done = patrol("query", "exceedance", "--period", "2024-06-03..2024-06-04", "--store", store, "--format", "json")
+        begin = round(datetime(2024, 6, 3, 22, tzinfo=zone).timestamp() * 1000)
+        over = [("day hour", begin - 12 * 3_600_000, 65.5, 5.5), ("night", begin, 53.3, 3.3)] + [
+            ("night hour", begin + hour * 3_600_000, 53.3, 3.3) for hour in range(8)]
+        # The day is 57.1 with its loud hour; a night of 50.0 is at the limit and not over it; without a zone there is no limit.
+        self.assertEqual(
+            [(row["device"], row["what"], row["start"], row["level"], row["excess"]) for row in map(json.loads, done.stdout.splitlines())],
+            [("zoned", *row) for row in over])
+
     def test_duty(self):
         """Figures of shifts from what two cameras sent, worked out by hand: three nights of a night shift, three days of a day shift."""
         zone = ZoneInfo("Asia/Shanghai")
